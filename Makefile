@@ -1,0 +1,120 @@
+# SPDX-License-Identifier: Apache-2.0
+#
+#   make                 build .output/pitviper
+#   make check           unit and walker tests (no root); tests/run runs everything
+#   make bench           the benchmark table (root)
+#   make V=1             show the commands       make O=dir           build elsewhere
+#   make SAN=address,undefined                    build with sanitizers (their own directory)
+
+V ?= 0
+SAN ?=
+O ?= .output$(if $(SAN),-san)
+CC ?= gcc
+CLANG ?= clang
+BPFTOOL ?= $(firstword $(wildcard /usr/sbin/bpftool /usr/local/sbin/bpftool) bpftool)
+
+ifeq ($(V),1)
+Q :=
+say = @true
+else
+Q := @
+say = @printf '  %-8s %s\n' $(1) $(2)
+endif
+
+ARCH := $(shell uname -m | sed 's/x86_64/x86/;s/aarch64/arm64/')
+VERSION := 0.1.0
+
+WARNINGS := -Wall -Wextra -Wshadow -Wmissing-prototypes -Wstrict-prototypes -Wpointer-arith \
+	    -Wwrite-strings -Wvla -Wformat=2 -Werror
+CPPFLAGS := -D_GNU_SOURCE -DPV_VERSION='"$(VERSION)"' -Iuser -I. -I$(O)
+CFLAGS := -std=gnu11 -O2 -g $(WARNINGS) $(if $(SAN),-fsanitize=$(SAN) -fno-omit-frame-pointer)
+LDFLAGS := $(if $(SAN),-fsanitize=$(SAN))
+LDLIBS := -lbpf -lelf -lz -lm
+
+USER_SRC := $(wildcard user/*/*.c)
+LIB_OBJ := $(USER_SRC:%.c=$(O)/%.o)
+CMD_OBJ := $(filter $(O)/user/cmd/%,$(LIB_OBJ))
+LIB := $(O)/libpitviper.a
+ASSET_SRC := $(wildcard user/out/assets/*)
+ASSETS := $(ASSET_SRC:user/out/assets/%=$(O)/assets/%.inc)
+
+BPF_SRC := $(wildcard bpf/*.bpf.c)
+BPF_OBJ := $(BPF_SRC:%.bpf.c=$(O)/%.bpf.o)
+SKEL := $(O)/pitviper.skel.h
+
+.PHONY: all check bench lint clean format
+.DELETE_ON_ERROR:
+.SECONDARY:
+
+all: $(O)/pitviper
+
+$(O)/pitviper: $(O)/user/main.o $(CMD_OBJ) $(LIB)
+	$(call say,LINK,$@)
+	$(Q)$(CC) $(LDFLAGS) $^ $(LDLIBS) -o $@
+
+# Everything but cmd/ and main.c: what the tests link too.
+$(LIB): $(filter-out $(CMD_OBJ),$(LIB_OBJ))
+	$(call say,AR,$@)
+	$(Q)rm -f $@ && ar rcs $@ $^
+
+$(O)/%.o: %.c | $(ASSETS)
+	$(call say,CC,$<)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c $< -o $@
+
+$(O)/user/kern/%.o: $(SKEL)
+# libbpf's generated code is not ours to warn about.
+$(O)/user/kern/%.o: CPPFLAGS += -isystem $(O)
+
+# A file of user/out/assets/ as the bytes of a C array.
+$(O)/assets/%.inc: user/out/assets/%
+	$(call say,ASSET,$<)
+	@mkdir -p $(@D)
+	$(Q)od -An -v -tx1 $< | sed 's/ \(..\)/0x\1,/g' > $@
+
+# clang -target bpf does not search the multiarch directory that linux/types.h needs.
+BPF_SYS := $(shell $(CLANG) -v -E - </dev/null 2>&1 | \
+	     sed -n '/<...> search starts here:/,/End of search list./{ s| \(/.*\)|-idirafter \1|p }')
+BPF_CFLAGS := -g -O2 -mcpu=v3 -target bpf -D__TARGET_ARCH_$(ARCH) -Ivmlinux -I. $(BPF_SYS) \
+	      -Wall -Wextra -Wno-unused-parameter -Wno-missing-field-initializers -Werror
+
+$(O)/bpf/%.bpf.o: bpf/%.bpf.c
+	$(call say,BPF,$<)
+	@mkdir -p $(@D)
+	$(Q)$(CLANG) $(BPF_CFLAGS) -MMD -MP -c $< -o $@
+
+$(O)/pitviper.bpf.o: $(BPF_OBJ)
+	$(call say,BPFLINK,$@)
+	$(Q)$(BPFTOOL) gen object $@ $^
+
+# bpftool writes to stdout even when it fails.
+$(SKEL): $(O)/pitviper.bpf.o
+	$(call say,SKEL,$@)
+	$(Q)$(BPFTOOL) gen skeleton $< name pitviper > $@.tmp && mv $@.tmp $@
+
+UNIT_SRC := $(wildcard tests/unit/test_*.c)
+UNIT_BIN := $(UNIT_SRC:tests/unit/%.c=$(O)/tests/unit/%)
+-include tests/walker/Makefile.inc
+
+$(O)/tests/unit/%: $(O)/tests/unit/%.o $(LIB)
+	$(call say,LINK,$@)
+	$(Q)$(CC) $(LDFLAGS) $^ -lcmocka $(LDLIBS) -o $@
+
+unit: $(UNIT_BIN)
+
+check: unit $(WALKER_CHECK)
+	$(Q)set -e; for test in $(UNIT_BIN) $(WALKER_BIN); do echo "# $$test"; $$test; done
+
+bench: all
+	$(Q)tests/bench/run
+
+lint:
+	$(Q)tests/lint/run
+
+format:
+	$(Q)clang-format -i $(shell git ls-files '*.c' '*.h')
+
+clean:
+	$(Q)rm -rf .output .output-san
+
+-include $(shell find $(O) -name '*.d' 2>/dev/null)

@@ -1,0 +1,135 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR Apache-2.0 */
+/*
+ * abi_event.h - the records that cross the ring buffer from the kernel to the collector.
+ *
+ * Included by both sides. Every record starts with struct pv_event_hdr, whose `type` says which
+ * struct it is. A record's size is the ring's own; trailing arrays are as long as their counts
+ * say and never longer than the bounds below. Times are CLOCK_MONOTONIC nanoseconds unless a
+ * name says otherwise. pids are those of the initial pid namespace.
+ */
+#ifndef PV_ABI_EVENT_H
+#define PV_ABI_EVENT_H
+
+#ifndef __VMLINUX_H__
+#include <linux/types.h>
+#endif
+
+#pragma GCC diagnostic push
+#pragma GCC diagnostic error "-Wpadded"
+
+/* Frames one sample carries. A deeper stack keeps PV_LEAF_FRAMES from the leaf and PV_ROOT_FRAMES
+ * from the root and is marked truncated.
+ */
+#define PV_MAX_FRAMES  1024
+#define PV_ROOT_FRAMES 128
+#define PV_LEAF_FRAMES (PV_MAX_FRAMES - PV_ROOT_FRAMES)
+
+#define PV_COMM_LEN 16
+
+/* Bytes of a code object's strings and line table that travel in one pv_symbol. What is longer is
+ * cut, flagged PV_SYMBOL_*_CUT, and completed from the living process.
+ */
+#define PV_SYMBOL_STR_MAX   1023
+#define PV_SYMBOL_TABLE_MAX 4095
+
+enum pv_event_type {
+	PV_EVENT_SAMPLE = 1, /* struct pv_sample */
+	PV_EVENT_SYMBOL = 2, /* struct pv_symbol */
+	PV_EVENT_EXEC = 3,   /* struct pv_lifecycle: a process has a new image */
+	PV_EVENT_FORK = 4,   /* struct pv_lifecycle: a new process; parent_* say whose copy it is */
+	PV_EVENT_EXIT = 5,   /* struct pv_lifecycle: the last thread of a process is gone */
+	PV_EVENT_UNKNOWN = 6, /* struct pv_lifecycle: a tick met a process that nobody configured */
+};
+
+/*
+ * Which process image this is about. start_ns and exec_id come from the kernel's own task
+ * (start_boottime of the group leader, self_exec_id), so a reused pid or an exec never matches.
+ */
+struct pv_proc_id {
+	__u32 tgid;
+	__u32 exec_id;
+	__u64 start_ns; /* CLOCK_BOOTTIME */
+};
+
+struct pv_event_hdr {
+	__u32 type; /* enum pv_event_type */
+	__u32 cpu;
+	__u64 time_ns;
+	struct pv_proc_id proc;
+};
+
+enum pv_frame_kind {
+	PV_FRAME_PYTHON = 0,     /* addr: PyCodeObject * */
+	PV_FRAME_GENERATOR = 1,  /* the same, the frame is owned by a generator or coroutine */
+	PV_FRAME_ENTRY = 2,      /* addr: the entry frame; the C stack takes over here (3.11+) */
+	PV_FRAME_UNREADABLE = 3, /* addr: what could not be read; what called it is not known */
+};
+
+struct pv_frame {
+	__u64 addr;
+	__u32 kind_fp; /* pv_frame_kind in the low 8 bits, code fingerprint in the high 24 */
+	/*
+	 * The executing instruction as CPython stores it: f_lasti up to 3.10 (bytes; 3.10: code
+	 * units), from 3.11 on bytes from the start of the bytecode. May be negative: not started.
+	 */
+	__s32 lasti;
+};
+
+#define PV_FRAME_KIND(f) ((f)->kind_fp & 0xff)
+#define PV_FRAME_FP(f)   ((f)->kind_fp >> 8)
+
+/* One tick that found Python frames. Frames are leaf first. */
+struct pv_sample {
+	struct pv_event_hdr hdr;
+	__u32 tid;
+	__u16 outcome;   /* enum pv_counter: COMPLETE, TRUNCATED or UNREADABLE */
+	__u16 frame_cnt; /* entries of frames[], at most PV_MAX_FRAMES */
+	/*
+	 * Truncated samples: frames that were walked but not kept lie between frames[PV_LEAF_FRAMES
+	 * - 1] and the root part. The root part is a circular buffer of PV_ROOT_FRAMES entries whose
+	 * oldest (leafmost) entry is frames[PV_LEAF_FRAMES + root_first].
+	 */
+	__u32 skipped_cnt;
+	__u32 root_first;
+	__u64 thread_start_ns; /* CLOCK_BOOTTIME: with tid the identity of the thread */
+	__u64 thread_ident;    /* the thread pointer, which is threading.get_ident() */
+	__u64 tstate;          /* PyThreadState * */
+	__u64 interp;          /* PyInterpreterState * */
+	char comm[PV_COMM_LEN];
+	struct pv_frame frames[];
+};
+
+#define PV_SYMBOL_NAME_CUT   0x1
+#define PV_SYMBOL_FILE_CUT   0x2
+#define PV_SYMBOL_TABLE_CUT  0x4
+#define PV_SYMBOL_UNREADABLE 0x8 /* some part was not in memory; its length is 0 */
+
+/*
+ * Names and line table of one code object, copied the first time a tick on this CPU met it. The
+ * payload is name, file and table back to back: {name,file,table}_len bytes each. Strings are
+ * raw: Latin-1, UCS-2 or UCS-4 code points in host order as *_kind (1, 2, 4) says; 2.7: bytes,
+ * kind 0.
+ */
+struct pv_symbol {
+	struct pv_event_hdr hdr;
+	__u64 code;  /* PyCodeObject * */
+	__u32 fp;    /* 24 bits, as in pv_frame */
+	__u32 flags; /* PV_SYMBOL_* */
+	__s32 firstlineno;
+	__s32 firsttraceable; /* _co_firsttraceable in code units; 0 before 3.11 */
+	__u16 name_len;
+	__u16 file_len;
+	__u16 table_len;
+	__u8 name_kind;
+	__u8 file_kind;
+	__u8 payload[];
+};
+
+struct pv_lifecycle {
+	struct pv_event_hdr hdr;
+	struct pv_proc_id parent; /* FORK only, else zero */
+	char comm[PV_COMM_LEN];
+};
+
+#pragma GCC diagnostic pop
+#endif

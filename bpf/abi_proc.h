@@ -1,0 +1,174 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR Apache-2.0 */
+/*
+ * abi_proc.h - what user space tells the kernel side about one process and one memory layout.
+ *
+ * struct pv_layout describes a CPython build family and is shared by all processes that run it;
+ * struct pv_proc is one process image. Offsets are bytes and carry CPython's own spelling of the
+ * field. An offset of a field that a version does not have is PV_NO_FIELD.
+ */
+#ifndef PV_ABI_PROC_H
+#define PV_ABI_PROC_H
+
+#ifndef __VMLINUX_H__
+#include <linux/types.h>
+#endif
+#include "abi_event.h"
+
+#pragma GCC diagnostic push
+#pragma GCC diagnostic error "-Wpadded"
+
+#define PV_NO_FIELD 0xffff
+
+#define PV_MAX_PROCS   32768 /* processes in the kernel's table, Python or not */
+#define PV_MAX_LAYOUTS 256   /* distinct layouts in one session */
+
+/* Upper bounds of what the walker reads of one object; user space refuses a layout beyond them. */
+#define PV_FRAME_READ_MAX 128
+#define PV_CODE_READ_MAX  256
+/* The fingerprint covers this many bytes of the code object from pv_layout.code.fp_off on. */
+#define PV_FP_BYTES 88
+
+/* How a version links its frames. */
+enum pv_chain {
+	PV_CHAIN_FRAMEOBJECT = 1, /* up to 3.10: PyThreadState.frame, f_back */
+	PV_CHAIN_CFRAME = 2,      /* 3.11, 3.12: PyThreadState.cframe -> current_frame, previous */
+	PV_CHAIN_TSTATE = 3,      /* 3.13 on: PyThreadState.current_frame, previous */
+};
+
+struct pv_layout_tstate {
+	__u16 interp;
+	__u16 thread_id;
+	__u16 frame;       /* up to 3.10: frame; 3.13 on: current_frame */
+	__u16 cframe;      /* 3.11, 3.12 */
+	__u16 root_cframe; /* 3.11, 3.12: the struct itself, inside the thread state */
+	__u16 base_frame;  /* 3.15 on: pointer to the outermost entry frame */
+};
+
+struct pv_layout_cframe {
+	__u16 current_frame;
+	__u16 previous;
+};
+
+/* PyFrameObject up to 3.10, _PyInterpreterFrame from 3.11 on. */
+struct pv_layout_frame {
+	__u16 read_len; /* bytes from the start that hold all fields below, <= PV_FRAME_READ_MAX */
+	__u16 previous; /* f_back; previous */
+	__u16 code;     /* f_code; f_executable (low 3 bits may be tags) */
+	__u16 instr;    /* f_lasti (int); prev_instr, instr_ptr (pointer) */
+	__u16 owner;    /* u8; 3.11 on */
+	__u16 is_entry; /* u8; 3.11 only */
+	__u16 tlbc_index;     /* i32; free-threaded 3.14 on */
+	__u8 owner_generator; /* value of owner: FRAME_OWNED_BY_GENERATOR */
+	__u8 owner_entry;     /* owner >= this: an entry frame without code; 0xff: there is none */
+};
+
+struct pv_layout_code {
+	__u16 read_len; /* bytes from the start that hold all fields below, <= PV_CODE_READ_MAX */
+	__u16 fp_off;   /* start of the PV_FP_BYTES that tell one code object from another */
+	/* Up to 3.11 the object itself has no serial number: the str at this offset adds its hash. */
+	__u16 fp_str; /* PV_NO_FIELD from 3.12 on (co_version lies inside the fp bytes) */
+	__u16 ob_type;
+	__u16 co_firstlineno;
+	__u16 co_filename;
+	__u16 co_name;           /* co_qualname where there is one */
+	__u16 co_linetable;      /* co_lnotab up to 3.9 */
+	__u16 co_code_adaptive;  /* start of the bytecode, inline; PV_NO_FIELD up to 3.10 */
+	__u16 co_firsttraceable; /* i32; PV_NO_FIELD up to 3.10 */
+	__u16 co_tlbc;           /* free-threaded 3.14 on */
+	__u16 pad;
+};
+
+/* PyASCIIObject / PyCompactUnicodeObject, and bytes. 2.7: str is bytes, kind_shift PV_NO_SHIFT. */
+#define PV_NO_SHIFT 0xff
+struct pv_layout_str {
+	__u16 length;       /* i64, code points */
+	__u16 hash;         /* i64 */
+	__u16 state;        /* u32 */
+	__u16 ascii_data;   /* compact ASCII data starts here */
+	__u16 compact_data; /* compact non-ASCII data starts here */
+	__u16 bytes_size;   /* PyBytesObject.ob_size */
+	__u16 bytes_data;   /* PyBytesObject.ob_sval */
+	__u8 kind_shift;    /* 3 bits of state from here: 1, 2 or 4 bytes a code point */
+	__u8 compact_bit;
+	__u8 ascii_bit;
+	__u8 pad[3];
+};
+
+#define PV_LAYOUT_FREE_THREADED 0x1
+
+struct pv_layout {
+	__u16 version; /* major << 8 | minor */
+	__u8 chain;    /* enum pv_chain */
+	__u8 flags;    /* PV_LAYOUT_* */
+	struct pv_layout_tstate tstate;
+	struct pv_layout_cframe cframe;
+	struct pv_layout_frame frame;
+	struct pv_layout_code code;
+	struct pv_layout_str str;
+	__u16 interp_id; /* PyInterpreterState.id, i64 */
+	__u16 pad;
+};
+
+/* How to read one thread-local pointer of the running thread. TP is the thread pointer (fs base). */
+enum pv_tls_kind {
+	PV_TLS_NONE = 0,
+	PV_TLS_STATIC = 1, /* *(TP + off) */
+	PV_TLS_DTV = 2,    /* module's block through the dtv, then + off */
+};
+
+struct pv_tls {
+	__u8 kind;       /* enum pv_tls_kind */
+	__u8 dtv_stride; /* bytes a dtv entry: 16 glibc, 8 musl */
+	__u16 pad;
+	__u32 module; /* DTV: module id */
+	__s64 off;    /* STATIC: from TP; DTV: inside the module's block */
+};
+
+/* pthread_getspecific() of a key, by libc. */
+enum pv_tsd_kind {
+	PV_TSD_NONE = 0,
+	PV_TSD_GLIBC =
+		1, /* first 32 keys at TP + first, 16 bytes each, value at + 8; then 2 levels */
+	PV_TSD_MUSL = 2, /* *(TP + first) is an array of values */
+};
+
+struct pv_tsd {
+	__u8 kind; /* enum pv_tsd_kind */
+	__u8 pad[3];
+	__u16 first;  /* glibc 0x310, musl 0x80 */
+	__u16 second; /* glibc 0x510: pointers to the further blocks of 32 keys */
+};
+
+enum pv_proc_state {
+	PV_PROC_UNDECIDED = 0, /* exec'd just now, nobody looked yet */
+	PV_PROC_NOT_PYTHON = 1,
+	PV_PROC_UNSUPPORTED = 2, /* Python, but no layout */
+	PV_PROC_PYTHON = 3,
+};
+
+#define PV_PROC_WANTED   0x1 /* selected by pid; the only ones sampled unless all are */
+#define PV_PROC_CHILDREN 0x2 /* fork and exec hand WANTED on */
+
+/*
+ * One process image, keyed by tgid in the `procs` map. Valid only for the task whose identity
+ * equals `id`; the sampler checks. All addresses are the process's own.
+ */
+struct pv_proc {
+	struct pv_proc_id id;
+	__u8 state;     /* enum pv_proc_state */
+	__u8 flags;     /* PV_PROC_* */
+	__u16 layout;   /* index into `layouts` */
+	__u32 tick_cnt; /* written by the sampler, not exact: ticks met in states other than PYTHON */
+	/* 3.7 - 3.11: address of _PyRuntime.gilstate.tstate_current (2.7, 3.6: _PyThreadState_Current);
+	 * else 0. */
+	__u64 tstate_current;
+	struct pv_tls tls_tstate;   /* 3.12 on: _Py_tss_tstate, the attached thread state */
+	struct pv_tls tls_gilstate; /* 3.15 on: _Py_tss_gilstate */
+	/* 3.7 - 3.14: address of autoTSSkey {int is_initialized; u32 key}; else 0. */
+	__u64 autotsskey;
+	struct pv_tsd tsd;
+	__u64 PyCode_Type; /* address of the type object; 0: not known, not checked */
+};
+
+#pragma GCC diagnostic pop
+#endif

@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * sym.h - from what a sample carries (code object, fingerprint, instruction) to profile frames.
+ *
+ * The key of a code object is (process image, address, fingerprint). What is known comes from
+ * PV_EVENT_SYMBOL records; what was cut or never sent is read from the living process, under the
+ * same fingerprint. Code objects are kept after their process is gone. One thread at a time.
+ */
+#ifndef PV_SYM_SYM_H
+#define PV_SYM_SYM_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "bpf/abi_event.h"
+#include "profile/profile.h"
+#include "py/layout.h"
+
+#define SYM_NONE     UINT32_MAX
+#define SYM_CODE_MAX (1u << 20) /* code objects in one session; beyond: [unknown], counted */
+
+struct sym_stats {
+	uint64_t code_cnt;    /* code objects known */
+	uint64_t from_ring;   /* of these, complete from the ring */
+	uint64_t from_memory; /* of these, completed from the process */
+	uint64_t stale;       /* another code object was there by then */
+	uint64_t missing; /* the process was gone or the memory unreadable: shown as [unknown] */
+	uint64_t refused; /* over SYM_CODE_MAX */
+};
+
+struct sym;
+
+struct sym *sym__new(void); /* NULL and errno */
+void sym__free(struct sym *sym);
+
+/*
+ * The dense id of the code object in @frame of process image @image (any number that is never
+ * reused in the session). New ones are empty until sym__learn() or sym__complete() fill them.
+ * SYM_NONE: no memory or over the bound.
+ */
+uint32_t sym__code(struct sym *sym, uint32_t image, const struct pv_frame *frame);
+/* Is anything (a name at least) known of it? */
+bool sym__known(const struct sym *sym, uint32_t code);
+/* Take in a symbol record of @size bytes. 0, -EPROTO (damaged), -ENOMEM. */
+int sym__learn(struct sym *sym, uint32_t image, const struct pv_symbol *symbol, size_t size);
+/* Code objects of @image that are unknown or incomplete: read them now from @pid, which must still
+ * run that image. Cheap when there is nothing to do. @layout: the image's. 0 or negative errno. */
+int sym__complete(struct sym *sym, uint32_t image, pid_t pid, const struct pv_layout *layout);
+/* Is there anything for sym__complete() to do for @image? */
+bool sym__wants(const struct sym *sym, uint32_t image);
+
+/*
+ * The frame of @profile that (@code, @frame's instruction) is, for CPython @version. PROFILE_NONE
+ * when the frame is none to be shown: an interpreter trampoline, the __init__ shim, a frame that
+ * was pushed and has not started (CPython's _PyFrame_IsIncomplete). -> *err: 0 or -ENOMEM.
+ */
+uint32_t sym__frame(struct sym *sym, uint32_t code, uint16_t version, const struct pv_frame *frame,
+                    struct profile *profile, int *err);
+const struct sym_stats *sym__stats(const struct sym *sym);
+
+#endif
