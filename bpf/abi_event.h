@@ -10,9 +10,7 @@
 #ifndef PV_ABI_EVENT_H
 #define PV_ABI_EVENT_H
 
-#ifndef __VMLINUX_H__
 #include <linux/types.h>
-#endif
 
 #pragma GCC diagnostic push
 #pragma GCC diagnostic error "-Wpadded"
@@ -61,8 +59,7 @@ struct pv_event_hdr {
 enum pv_frame_kind {
 	PV_FRAME_PYTHON = 0,     /* addr: PyCodeObject * */
 	PV_FRAME_GENERATOR = 1,  /* the same, the frame is owned by a generator or coroutine */
-	PV_FRAME_ENTRY = 2,      /* addr: the entry frame; the C stack takes over here (3.11+) */
-	PV_FRAME_UNREADABLE = 3, /* addr: what could not be read; what called it is not known */
+	PV_FRAME_UNREADABLE = 2, /* addr: the frame or code object that was not in memory */
 };
 
 struct pv_frame {
@@ -78,26 +75,28 @@ struct pv_frame {
 #define PV_FRAME_KIND(f) ((f)->kind_fp & 0xff)
 #define PV_FRAME_FP(f)   ((f)->kind_fp >> 8)
 
-/* One tick that found Python frames. Frames are leaf first. */
+/* One tick that found Python frames; frame_cnt of struct pv_frame follow it, leaf first. */
 struct pv_sample {
 	struct pv_event_hdr hdr;
 	__u32 tid;
 	__u16 outcome;   /* enum pv_counter: COMPLETE, TRUNCATED or UNREADABLE */
-	__u16 frame_cnt; /* entries of frames[], at most PV_MAX_FRAMES */
+	__u16 frame_cnt; /* at most PV_MAX_FRAMES */
 	/*
-	 * Truncated samples: frames that were walked but not kept lie between frames[PV_LEAF_FRAMES
-	 * - 1] and the root part. The root part is a circular buffer of PV_ROOT_FRAMES entries whose
-	 * oldest (leafmost) entry is frames[PV_LEAF_FRAMES + root_first].
+	 * Deeper stacks: skipped_cnt frames that were walked but not kept lie between the leaf part,
+	 * the first PV_LEAF_FRAMES, and the root part. The root part is a circular buffer of
+	 * PV_ROOT_FRAMES entries whose leafmost one is entry PV_LEAF_FRAMES + root_first.
 	 */
 	__u32 skipped_cnt;
-	__u32 root_first;
+	__u16 root_first;
+	__u16 layout;          /* index into `layouts`: which CPython's rules apply */
 	__u64 thread_start_ns; /* CLOCK_BOOTTIME: with tid the identity of the thread */
 	__u64 thread_ident;    /* the thread pointer, which is threading.get_ident() */
 	__u64 tstate;          /* PyThreadState * */
 	__u64 interp;          /* PyInterpreterState * */
 	char comm[PV_COMM_LEN];
-	struct pv_frame frames[];
 };
+
+#define PV_SAMPLE_FRAMES(sample) ((const struct pv_frame *)((sample) + 1))
 
 #define PV_SYMBOL_NAME_CUT   0x1
 #define PV_SYMBOL_FILE_CUT   0x2

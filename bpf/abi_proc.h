@@ -9,9 +9,7 @@
 #ifndef PV_ABI_PROC_H
 #define PV_ABI_PROC_H
 
-#ifndef __VMLINUX_H__
 #include <linux/types.h>
-#endif
 #include "abi_event.h"
 
 #pragma GCC diagnostic push

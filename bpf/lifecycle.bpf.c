@@ -1,0 +1,104 @@
+// SPDX-License-Identifier: GPL-2.0-only OR Apache-2.0
+/*
+ * lifecycle.bpf.c - fork, exec and exit keep the process table right before the next tick.
+ *
+ * tp_btf, because kernels without kprobes and fentry exist. None of this runs on the tick path, so
+ * inserting into the shared table is allowed here.
+ */
+#include "vmlinux.h"
+
+#include <linux/bpf.h>
+#include <bpf/bpf_core_read.h>
+#include <bpf/bpf_helpers.h>
+#include <bpf/bpf_tracing.h>
+
+#include "bpf/compat.bpf.h"
+#include "bpf/emit.bpf.h"
+
+static __always_inline void procs_put(__u32 tgid, const struct pv_proc *proc)
+{
+	if (bpf_map_update_elem(&procs, &tgid, proc, BPF_ANY))
+		count(PV_CNT_PROC_TABLE_FULL);
+}
+
+SEC("tp_btf/sched_process_fork")
+int BPF_PROG(process_fork, struct task_struct *parent, struct task_struct *child)
+{
+	struct pv_proc_id parent_id, child_id;
+	struct pv_proc *from, copy;
+	__u32 parent_tgid;
+
+	task_proc_id(child, &child_id);
+	if ((__u32)BPF_CORE_READ(child, pid) != child_id.tgid)
+		return 0; /* a thread */
+	task_proc_id(parent, &parent_id);
+	parent_tgid = parent_id.tgid;
+	from = bpf_map_lookup_elem(&procs, &parent_tgid);
+	if (!from || !proc_id_equal(&from->id, &parent_id))
+		return 0; /* the child's first tick will ask for it */
+	if (!pv_all && !(from->flags & PV_PROC_CHILDREN))
+		return 0;
+	/* The child is a copy: same addresses, same layout. */
+	copy = *from;
+	copy.id = child_id;
+	copy.tick_cnt = 0;
+	procs_put(child_id.tgid, &copy);
+	if (copy.state == PV_PROC_NOT_PYTHON)
+		return 0;
+	emit_lifecycle(PV_EVENT_FORK, &child_id, &parent_id, BPF_RB_FORCE_WAKEUP);
+	return 0;
+}
+
+SEC("tp_btf/sched_process_exec")
+int BPF_PROG(process_exec, struct task_struct *task)
+{
+	struct pv_proc_id id;
+	struct pv_proc *old, fresh = {};
+
+	task_proc_id(task, &id);
+	old = bpf_map_lookup_elem(&procs, &id.tgid);
+	if (!pv_all && (!old || !(old->flags & PV_PROC_WANTED)))
+		return 0;
+	fresh.id = id;
+	fresh.state = PV_PROC_UNDECIDED;
+	if (old)
+		fresh.flags = old->flags;
+	procs_put(id.tgid, &fresh);
+	emit_lifecycle(PV_EVENT_EXEC, &id, NULL, BPF_RB_FORCE_WAKEUP);
+	return 0;
+}
+
+SEC("tp_btf/sched_process_exit")
+int BPF_PROG(process_exit, struct task_struct *task)
+{
+	struct pv_proc_id id;
+	struct pv_proc *proc;
+	bool known;
+
+	/* do_exit() has taken this thread off signal->live before the tracepoint. */
+	if (BPF_CORE_READ(task, signal, live.counter))
+		return 0;
+	task_proc_id(task, &id);
+	proc = bpf_map_lookup_elem(&procs, &id.tgid);
+	if (!proc)
+		return 0;
+	known = proc->state != PV_PROC_NOT_PYTHON;
+	bpf_map_delete_elem(&procs, &id.tgid);
+	if (known)
+		emit_lifecycle(PV_EVENT_EXIT, &id, NULL, BPF_RB_FORCE_WAKEUP);
+	return 0;
+}
+
+/* The identity of every process that runs now, as a stream of struct pv_proc_id. */
+SEC("iter/task")
+int list_processes(struct bpf_iter__task *ctx)
+{
+	struct task_struct *task = ctx->task;
+	struct pv_proc_id id;
+
+	if (!task || task->pid != task->tgid || task->flags & PF_KTHREAD)
+		return 0;
+	task_proc_id(task, &id);
+	bpf_seq_write(ctx->meta->seq, &id, sizeof(id));
+	return 0;
+}

@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR Apache-2.0 */
+/*
+ * maps.bpf.h - the maps and load-time constants that programs share; maps.bpf.c defines them.
+ *
+ * User space writes `procs` and `layouts`; the lifecycle programs copy, demote and delete entries
+ * of `procs`; the tick only looks up.
+ */
+#ifndef PV_MAPS_BPF_H
+#define PV_MAPS_BPF_H
+
+#include "vmlinux.h"
+
+#include <linux/bpf.h>
+#include <bpf/bpf_helpers.h>
+
+#include "bpf/abi_proc.h"
+#include "bpf/counters.h"
+
+struct pv_counters {
+	__u64 cnt[PV_COUNTER_CNT];
+};
+
+/* tgid -> what we know of the process. Preallocated: lifecycle hooks must not allocate. */
+struct procs_map {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, PV_MAX_PROCS);
+	__type(key, __u32);
+	__type(value, struct pv_proc);
+};
+
+struct layouts_map {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, PV_MAX_LAYOUTS);
+	__type(key, __u32);
+	__type(value, struct pv_layout);
+};
+
+struct counters_map {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct pv_counters);
+};
+
+/* Size set by user space before load: it follows the rate. */
+struct events_map {
+	__uint(type, BPF_MAP_TYPE_RINGBUF);
+	__uint(max_entries, 1 << 20);
+};
+
+extern struct procs_map procs SEC(".maps");
+extern struct layouts_map layouts SEC(".maps");
+extern struct counters_map counters SEC(".maps");
+extern struct events_map events SEC(".maps");
+
+/* Sample every Python process, not only those marked PV_PROC_WANTED. */
+extern const volatile bool pv_all;
+/* Bytes of unread records in the ring at which the reader is woken early. */
+extern const volatile __u32 pv_wake_bytes;
+
+static __always_inline void count(enum pv_counter counter)
+{
+	__u32 zero = 0;
+	struct pv_counters *mine = bpf_map_lookup_elem(&counters, &zero);
+
+	if (mine && counter < PV_COUNTER_CNT)
+		mine->cnt[counter]++;
+}
+
+#endif

@@ -1,0 +1,129 @@
+// SPDX-License-Identifier: GPL-2.0-only OR Apache-2.0
+/*
+ * sampler.bpf.c - the perf tick: is this task wanted, which thread state is it, walk, send.
+ *
+ * Every path returns the one outcome the tick is counted under.
+ */
+#include "vmlinux.h"
+
+#include <linux/bpf.h>
+#include <linux/bpf_perf_event.h>
+#include <bpf/bpf_helpers.h>
+
+#include "bpf/compat.bpf.h"
+#include "bpf/emit.bpf.h"
+#include "bpf/filter.bpf.h"
+#include "bpf/pystack.bpf.h"
+#include "bpf/pystate.bpf.h"
+#include "bpf/symbols.bpf.h"
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct pv_walk);
+} walk_scratch SEC(".maps");
+
+/* Order the frames that a stack deeper than PV_MAX_FRAMES left, and settle the outcome. */
+static __always_inline __u32 finish(struct pv_walk *walk)
+{
+	struct pv_sample *sample = &walk->sample;
+
+	sample->skipped_cnt = 0;
+	sample->root_first = 0;
+	sample->frame_cnt = walk->walked_cnt;
+	if (walk->walked_cnt > PV_MAX_FRAMES) {
+		sample->frame_cnt = PV_MAX_FRAMES;
+		sample->skipped_cnt = walk->walked_cnt - PV_MAX_FRAMES;
+		sample->root_first = (walk->walked_cnt - PV_LEAF_FRAMES) & (PV_ROOT_FRAMES - 1);
+		if (walk->outcome == PV_CNT_COMPLETE)
+			walk->outcome = PV_CNT_TRUNCATED;
+	}
+	sample->outcome = walk->outcome;
+	return walk->outcome;
+}
+
+static __always_inline __u32 send_sample(struct pv_walk *walk, struct task_struct *task,
+                                         const struct pv_proc *proc, const struct pv_layout *layout)
+{
+	struct pv_sample *sample = &walk->sample;
+	__u64 frames = sample->frame_cnt;
+
+	emit_header(&sample->hdr, PV_EVENT_SAMPLE, &proc->id);
+	sample->tid = (__u32)bpf_get_current_pid_tgid();
+	sample->layout = proc->layout;
+	sample->thread_start_ns = BPF_CORE_READ(task, start_boottime);
+	sample->tstate = walk->tstate;
+	sample->interp = 0;
+	bpf_probe_read_user(&sample->interp, sizeof(sample->interp),
+	                    (void *)(walk->tstate + layout->tstate.interp));
+	bpf_get_current_comm(sample->comm, sizeof(sample->comm));
+	if (frames > PV_MAX_FRAMES)
+		frames = PV_MAX_FRAMES;
+	if (emit_from_tick(sample, sizeof(*sample) + frames * sizeof(struct pv_frame)))
+		return PV_CNT_RING_FULL;
+	return walk->outcome;
+}
+
+static __always_inline __u32 sample_python(struct bpf_perf_event_data *ctx,
+                                           struct task_struct *task, const struct pv_proc *proc)
+{
+	__u64 tp = task_thread_pointer(task);
+	__u64 regs[USER_REG_CNT];
+	struct pv_layout *layout;
+	struct pv_walk *walk;
+	__u32 key = proc->layout, zero = 0;
+
+	layout = bpf_map_lookup_elem(&layouts, &key);
+	walk = bpf_map_lookup_elem(&walk_scratch, &zero);
+	if (!layout || !walk)
+		return PV_CNT_UNKNOWN_LAYOUT;
+	walk->tstate = pystate_find(proc, layout, tp);
+	if (!walk->tstate)
+		return PV_CNT_NO_STATE;
+	walk->PyCode_Type = proc->PyCode_Type;
+	walk->proc_tag = proc->id.start_ns * 31 + ((__u64)proc->id.tgid << 32) + proc->id.exec_id;
+	walk->sample.thread_ident = tp;
+	if (!pystack_begin(walk, layout))
+		pystack_walk(walk, layout);
+	if (walk->outcome == PV_WALK_RESCUE) {
+		if (!user_regs_read(ctx, regs))
+			walk->outcome = PV_CNT_TORN;
+		else if (!pystack_rescue(walk, layout, regs))
+			pystack_walk(walk, layout);
+	}
+	finish(walk);
+	if (walk->outcome != PV_CNT_COMPLETE && walk->outcome != PV_CNT_TRUNCATED &&
+	    walk->outcome != PV_CNT_UNREADABLE)
+		return walk->outcome;
+	if (walk->retried)
+		count(PV_CNT_RESCUED_CFRAME);
+	if (walk->rescued)
+		count(PV_CNT_RESCUED_REGISTER);
+	symbols_send(walk, layout, &proc->id);
+	return send_sample(walk, task, proc, layout);
+}
+
+static __always_inline __u32 tick(struct bpf_perf_event_data *ctx)
+{
+	struct task_struct *task = (void *)bpf_get_current_task();
+	struct pv_proc *proc;
+	__u32 outcome;
+
+	outcome = filter_task(task, &proc);
+	if (outcome != PV_FILTER_PYTHON)
+		return outcome;
+	return sample_python(ctx, task, proc);
+}
+
+SEC("perf_event")
+int sample_tick(struct bpf_perf_event_data *ctx)
+{
+	__u32 outcome;
+
+	count(PV_CNT_TICKS);
+	outcome = tick(ctx);
+	/* A tick must not fall out of the ledger, whatever a walker returned. */
+	count(outcome < PV_TICK_OUTCOME_CNT ? outcome : PV_CNT_TORN);
+	return 0;
+}
