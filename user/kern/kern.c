@@ -1,0 +1,327 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "kern/kern.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <unistd.h>
+
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+
+#include "kern/ticks.h"
+#include "pitviper.skel.h"
+#include "util/clock.h"
+#include "util/log.h"
+
+/*
+ * The ring holds what comes in between two drains, with room for a collector that is held up for a
+ * second: rate x CPUs x a generous mean record, within these bounds.
+ */
+#define RING_RECORD_BYTES 1024
+#define RING_BYTES_MIN    (1u << 20)
+#define RING_BYTES_MAX    (64u << 20)
+/* Wake the reader when this part of the ring is unread. */
+#define RING_WAKE_DIV 4
+
+struct kern {
+	struct pitviper *skel;
+	struct ring_buffer *ring;
+	struct bpf_link *links[3];
+	struct ticks *ticks;
+	int wake_fd;
+	uint32_t rate_hz;
+	int (*fn)(void *ctx, const struct pv_event_hdr *event, size_t size);
+	void *fn_ctx;
+};
+
+static int kern_log(enum libbpf_print_level level, const char *fmt, va_list args)
+{
+	char line[512];
+	size_t len;
+
+	/* libbpf's own words are for who looks for the cause, not for every user. */
+	(void)level;
+	vsnprintf(line, sizeof(line), fmt, args);
+	len = strlen(line);
+	if (len && line[len - 1] == '\n')
+		line[len - 1] = '\0';
+	log_debug("%s", line);
+	return 0;
+}
+
+static uint32_t ring_bytes(uint32_t rate_hz, int cpu_cnt)
+{
+	uint64_t want = (uint64_t)rate_hz * (uint64_t)cpu_cnt * RING_RECORD_BYTES;
+	uint32_t bytes = RING_BYTES_MIN;
+
+	while (bytes < want && bytes < RING_BYTES_MAX)
+		bytes *= 2;
+	return bytes;
+}
+
+/* What a failed load or attach means to the person at the terminal. */
+static void explain(int err, const char *step, char *what, size_t what_len)
+{
+	if (access("/sys/kernel/btf/vmlinux", R_OK))
+		snprintf(what, what_len,
+		         "this kernel offers no BTF (/sys/kernel/btf/vmlinux is missing); boot a "
+		         "kernel "
+		         "built with CONFIG_DEBUG_INFO_BTF=y");
+	else if (err == EPERM || err == EACCES)
+		snprintf(what, what_len,
+		         "not permitted to %s: CAP_BPF, CAP_PERFMON and CAP_SYS_PTRACE are needed; "
+		         "run as root (sudo pitviper ...), 'pitviper doctor' shows what is missing",
+		         step);
+	else
+		snprintf(what, what_len,
+		         "the kernel refused to %s: %s; 'pitviper doctor' shows what is missing, "
+		         "-v shows the kernel's own words",
+		         step, strerror(err));
+}
+
+static int kern_load(struct kern *kern, const struct kern_opts *opts)
+{
+	uint32_t bytes = ring_bytes(opts->rate_hz, libbpf_num_possible_cpus());
+	int err;
+
+	kern->skel = pitviper__open();
+	if (!kern->skel)
+		return -errno;
+	kern->skel->rodata->pv_all = opts->all;
+	kern->skel->rodata->pv_wake_bytes = bytes / RING_WAKE_DIV;
+	err = bpf_map__set_max_entries(kern->skel->maps.events, bytes);
+	if (err)
+		return err;
+	return pitviper__load(kern->skel);
+}
+
+static int kern_attach(struct kern *kern)
+{
+	struct bpf_program *const progs[] = {
+		kern->skel->progs.process_fork,
+		kern->skel->progs.process_exec,
+		kern->skel->progs.process_exit,
+	};
+
+	for (size_t i = 0; i < sizeof(progs) / sizeof(*progs); i++) {
+		kern->links[i] = bpf_program__attach(progs[i]);
+		if (!kern->links[i])
+			return -errno;
+	}
+	return 0;
+}
+
+static int on_record(void *ctx, void *data, size_t size)
+{
+	struct kern *kern = ctx;
+
+	if (size < sizeof(struct pv_event_hdr))
+		return 0;
+	return kern->fn(kern->fn_ctx, data, size);
+}
+
+static int kern_ring(struct kern *kern)
+{
+	/*
+	 * Edge-triggered: the ring counts as readable whenever anything is in it, but only a wake-up
+	 * from the kernel side shall end our sleep.
+	 */
+	struct epoll_event event = { .events = EPOLLIN | EPOLLET };
+	int fd = bpf_map__fd(kern->skel->maps.events);
+
+	kern->ring = ring_buffer__new(fd, on_record, kern, NULL);
+	if (!kern->ring)
+		return -errno;
+	kern->wake_fd = epoll_create1(EPOLL_CLOEXEC);
+	if (kern->wake_fd < 0 || epoll_ctl(kern->wake_fd, EPOLL_CTL_ADD, fd, &event))
+		return -errno;
+	return 0;
+}
+
+struct kern *kern__open(const struct kern_opts *opts, char *what, size_t what_len)
+{
+	struct kern *kern = calloc(1, sizeof(*kern));
+	const char *step = "load the BPF programs";
+	int err;
+
+	if (!kern) {
+		snprintf(what, what_len, "out of memory");
+		return NULL;
+	}
+	kern->wake_fd = -1;
+	kern->rate_hz = opts->rate_hz;
+	libbpf_set_strict_mode(LIBBPF_STRICT_ALL);
+	libbpf_set_print(kern_log);
+	err = kern_load(kern, opts);
+	if (!err) {
+		step = "attach the BPF programs to fork, exec and exit";
+		err = kern_attach(kern);
+	}
+	if (!err) {
+		step = "map the BPF ring buffer";
+		err = kern_ring(kern);
+	}
+	if (!err)
+		return kern;
+	explain(-err, step, what, what_len);
+	kern__free(kern);
+	if (err == -EPERM || err == -EACCES)
+		errno = EPERM;
+	else
+		errno = err == -ENOMEM ? ENOMEM : ENOTSUP;
+	return NULL;
+}
+
+void kern__free(struct kern *kern)
+{
+	if (!kern)
+		return;
+	ticks__free(kern->ticks);
+	for (size_t i = 0; i < sizeof(kern->links) / sizeof(*kern->links); i++)
+		bpf_link__destroy(kern->links[i]);
+	if (kern->wake_fd >= 0)
+		close(kern->wake_fd);
+	ring_buffer__free(kern->ring);
+	pitviper__destroy(kern->skel);
+	free(kern);
+}
+
+int kern__start_ticks(struct kern *kern, char *what, size_t what_len)
+{
+	int err;
+
+	kern->ticks = ticks__new(kern->skel->progs.sample_tick, NSEC_PER_SEC / kern->rate_hz);
+	if (!kern->ticks)
+		return -errno;
+	err = ticks__follow(kern->ticks);
+	if (err) {
+		explain(-err, "start a timer on each CPU (perf_event_open)", what, what_len);
+		ticks__free(kern->ticks);
+		kern->ticks = NULL;
+	}
+	return err;
+}
+
+int kern__follow_cpus(struct kern *kern)
+{
+	return kern->ticks ? ticks__follow(kern->ticks) : 0;
+}
+
+void kern__stop_ticks(struct kern *kern)
+{
+	if (kern->ticks)
+		ticks__stop(kern->ticks);
+}
+
+uint32_t kern__cpu_cnt(const struct kern *kern)
+{
+	return kern->ticks ? ticks__cpu_cnt(kern->ticks) : 0;
+}
+
+int kern__wake_fd(const struct kern *kern)
+{
+	return kern->wake_fd;
+}
+
+int kern__drain(struct kern *kern,
+                int (*fn)(void *ctx, const struct pv_event_hdr *event, size_t size), void *ctx)
+{
+	struct epoll_event event;
+
+	/* Take the edge, so that the descriptor is quiet until the next wake-up. */
+	epoll_wait(kern->wake_fd, &event, 1, 0);
+	kern->fn = fn;
+	kern->fn_ctx = ctx;
+	return ring_buffer__consume(kern->ring);
+}
+
+int kern__set_layout(struct kern *kern, uint32_t index, const struct pv_layout *layout)
+{
+	if (bpf_map_update_elem(bpf_map__fd(kern->skel->maps.layouts), &index, layout, BPF_ANY))
+		return -errno;
+	return 0;
+}
+
+int kern__set_proc(struct kern *kern, const struct pv_proc *proc)
+{
+	if (bpf_map_update_elem(bpf_map__fd(kern->skel->maps.procs), &proc->id.tgid, proc, BPF_ANY))
+		return -errno;
+	return 0;
+}
+
+int kern__get_proc(struct kern *kern, uint32_t tgid, struct pv_proc *proc)
+{
+	if (bpf_map_lookup_elem(bpf_map__fd(kern->skel->maps.procs), &tgid, proc))
+		return -errno;
+	return 0;
+}
+
+int kern__del_proc(struct kern *kern, const struct pv_proc_id *id)
+{
+	struct pv_proc proc;
+	int err = kern__get_proc(kern, id->tgid, &proc);
+
+	if (err)
+		return err;
+	if (memcmp(&proc.id, id, sizeof(*id)))
+		return -ENOENT;
+	if (bpf_map_delete_elem(bpf_map__fd(kern->skel->maps.procs), &id->tgid))
+		return -errno;
+	return 0;
+}
+
+int kern__each_process(struct kern *kern, int (*fn)(void *ctx, const struct pv_proc_id *id),
+                       void *ctx)
+{
+	struct bpf_link *link = bpf_program__attach_iter(kern->skel->progs.list_processes, NULL);
+	struct pv_proc_id ids[128];
+	int fd, err = 0;
+	ssize_t got;
+
+	if (!link)
+		return -errno;
+	fd = bpf_iter_create(bpf_link__fd(link));
+	if (fd < 0)
+		err = -errno;
+	while (!err && (got = read(fd, ids, sizeof(ids))) != 0) {
+		if (got < 0 && (errno == EINTR || errno == EAGAIN))
+			continue;
+		if (got < 0) {
+			err = -errno;
+			break;
+		}
+		/* The kernel hands out whole records: each fits the seq_file's page. */
+		for (size_t i = 0; !err && i < (size_t)got / sizeof(*ids); i++)
+			err = fn(ctx, &ids[i]);
+	}
+	if (fd >= 0)
+		close(fd);
+	bpf_link__destroy(link);
+	return err;
+}
+
+int kern__counters(struct kern *kern, uint64_t cnt[PV_COUNTER_CNT])
+{
+	int cpu_cnt = libbpf_num_possible_cpus();
+	uint64_t(*values)[PV_COUNTER_CNT];
+	uint32_t zero = 0;
+	int err = 0;
+
+	if (cpu_cnt < 0)
+		return cpu_cnt;
+	values = calloc((size_t)cpu_cnt, sizeof(*values));
+	if (!values)
+		return -ENOMEM;
+	memset(cnt, 0, PV_COUNTER_CNT * sizeof(*cnt));
+	if (bpf_map_lookup_elem(bpf_map__fd(kern->skel->maps.counters), &zero, values))
+		err = -errno;
+	for (int cpu = 0; !err && cpu < cpu_cnt; cpu++)
+		for (int i = 0; i < PV_COUNTER_CNT; i++)
+			cnt[i] += values[cpu][i];
+	free(values);
+	return err;
+}

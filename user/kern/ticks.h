@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * ticks.h - the timer: one software cpu-clock event on each online CPU, its program attached.
+ *
+ * sample_period, not a frequency: the kernel's frequency mode drifts. One thread.
+ */
+#ifndef PV_KERN_TICKS_H
+#define PV_KERN_TICKS_H
+
+#include <stdint.h>
+
+struct bpf_program;
+struct ticks;
+
+/* NULL and errno. */
+struct ticks *ticks__new(struct bpf_program *prog, uint64_t period_ns);
+void ticks__free(struct ticks *ticks);
+/* Have a running event on every CPU that is online now, and on no other. 0 or negative errno. */
+int ticks__follow(struct ticks *ticks);
+/* Stop all; when this returns no program is running any more. */
+void ticks__stop(struct ticks *ticks);
+/* CPUs that have an event. */
+uint32_t ticks__cpu_cnt(const struct ticks *ticks);
+
+#endif
