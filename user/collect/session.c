@@ -1,0 +1,489 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "collect/session.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "collect/images.h"
+#include "collect/stacks.h"
+#include "collect/tracks.h"
+#include "kern/kern.h"
+#include "proc/process.h"
+#include "util/clock.h"
+#include "util/log.h"
+
+/* The ring is drained this often if nothing wakes us before. */
+#define DRAIN_EVERY_MS  100
+#define FOLLOW_EVERY_NS NSEC_PER_SEC
+
+struct session {
+	struct kern *kern;
+	struct images *images;
+	struct tracks *tracks;
+	struct stacks *stacks;
+	struct sym *sym;
+	struct session_opts opts;
+	pid_t *pids;
+	uint32_t last_image; /* of the sample before: most often the same */
+	bool sym_wanted;     /* some image has code objects to be completed */
+	bool stopped;
+	uint64_t new_ns;
+	uint64_t start_ns;
+	uint64_t start_unix_ns;
+	uint64_t stop_ns;
+	uint64_t first_sample_ns;
+	uint64_t follow_ns;
+	uint64_t sample_cnt;  /* taken from the ring */
+	uint64_t refused_cnt; /* of these: a bound of ours was reached */
+	uint64_t cpu_ns;      /* our own when the session began */
+	struct buf pythons;
+	uint64_t cnt[PV_COUNTER_CNT]; /* final, after session__stop() */
+};
+
+static const struct profile_ledger_row outcome_rows[] = {
+#define ROW(row_name, row_label, row_meaning) \
+	{ .name = #row_name, .label = row_label, .meaning = row_meaning },
+	PV_TICK_OUTCOMES(ROW)
+};
+static const struct profile_ledger_row event_rows[] = { PV_EVENT_COUNTS(ROW) };
+#undef ROW
+
+struct session *session__new(const struct session_opts *opts, enum session_error *error, char *what,
+                             size_t what_len)
+{
+	const struct kern_opts kern_opts = { .all = opts->all, .rate_hz = opts->rate_hz };
+	struct session *session = calloc(1, sizeof(*session));
+	int err;
+
+	*error = SESSION_INTERNAL;
+	snprintf(what, what_len, "out of memory");
+	if (!session)
+		return NULL;
+	session->new_ns = clock_ns(CLOCK_MONOTONIC);
+	session->cpu_ns = clock_ns(CLOCK_PROCESS_CPUTIME_ID);
+	session->last_image = IMAGE_NONE;
+	session->opts = *opts;
+	session->pids = calloc(opts->pid_cnt + 1, sizeof(*session->pids));
+	session->tracks = tracks__new();
+	session->stacks = stacks__new(opts->points);
+	session->sym = sym__new();
+	if (!session->pids || !session->tracks || !session->stacks || !session->sym)
+		goto fail;
+	memcpy(session->pids, opts->pids, opts->pid_cnt * sizeof(*opts->pids));
+	session->kern = kern__open(&kern_opts, what, what_len);
+	if (!session->kern) {
+		err = errno;
+		*error = err == EPERM    ? SESSION_NOT_PERMITTED
+		         : err == ENOMEM ? SESSION_INTERNAL
+		                         : SESSION_NO_BPF;
+		goto fail;
+	}
+	session->images = images__new(session->kern);
+	if (!session->images)
+		goto fail;
+	*error = SESSION_OK;
+	return session;
+fail:
+	session__free(session);
+	return NULL;
+}
+
+void session__free(struct session *session)
+{
+	if (!session)
+		return;
+	images__free(session->images);
+	kern__free(session->kern);
+	sym__free(session->sym);
+	stacks__free(session->stacks);
+	tracks__free(session->tracks);
+	buf_free(&session->pythons);
+	free(session->pids);
+	free(session);
+}
+
+struct find_pid {
+	uint32_t pid;
+	struct pv_proc_id id;
+	bool found;
+};
+
+static int find_pid(void *ctx, const struct pv_proc_id *id)
+{
+	struct find_pid *find = ctx;
+
+	if (id->tgid != find->pid)
+		return 0;
+	find->id = *id;
+	find->found = true;
+	return 1;
+}
+
+/* Make @pid a target. -ESRCH: no such process. */
+static int add_target(struct session *session, pid_t pid, uint32_t *index)
+{
+	struct find_pid find = { .pid = (uint32_t)pid };
+	struct image *image;
+	int err = kern__each_process(session->kern, find_pid, &find);
+
+	if (err < 0)
+		return err;
+	if (!find.found)
+		return -ESRCH;
+	*index = images__get(session->images, &find.id);
+	if (*index == IMAGE_NONE)
+		return -ENOMEM;
+	image = images__at(session->images, *index);
+	image->flags = PV_PROC_WANTED | (session->opts.children ? PV_PROC_CHILDREN : 0);
+	image->target = true;
+	return 0;
+}
+
+int session__add_pid(struct session *session, pid_t pid)
+{
+	struct pv_proc proc = { .state = PV_PROC_UNDECIDED };
+	uint32_t index;
+	int err = add_target(session, pid, &index);
+
+	if (err)
+		return err;
+	/* It is about to exec: what it is by then will be looked at then. */
+	proc.id = images__at(session->images, index)->id;
+	proc.flags = images__at(session->images, index)->flags;
+	return kern__set_proc(session->kern, &proc);
+}
+
+/* The children of @parent that run already, and theirs: their events were before our time. */
+static enum session_error start_pid(struct session *session, pid_t pid, char *what, size_t what_len)
+{
+	char reason[192] = "";
+	uint32_t index;
+	int err = add_target(session, pid, &index);
+
+	if (!err)
+		err = images__look(session->images, index, reason, sizeof(reason));
+	switch (err) {
+	case 0:
+		break;
+	case -ESRCH:
+		snprintf(what, what_len,
+		         "no process with pid %d; 'pitviper ps' lists the Python processes", pid);
+		return SESSION_NO_PROCESS;
+	case -EACCES:
+	case -EPERM:
+		snprintf(what, what_len,
+		         "not permitted to read process %d: CAP_SYS_PTRACE is needed; run as root "
+		         "(sudo pitviper ...)",
+		         pid);
+		return SESSION_NOT_PERMITTED;
+	default:
+		snprintf(what, what_len, "process %d: %s", pid, strerror(-err));
+		return SESSION_INTERNAL;
+	}
+	switch (images__at(session->images, index)->state) {
+	case PV_PROC_NOT_PYTHON:
+		if (session->opts.children)
+			return SESSION_OK; /* a shell whose children are wanted */
+		snprintf(what, what_len,
+		         "process %d is not a Python process; 'pitviper ps' lists those that are, "
+		         "-s "
+		         "records the Python children of one that is not",
+		         pid);
+		return SESSION_NOT_PYTHON;
+	case PV_PROC_UNSUPPORTED:
+		snprintf(what, what_len, "process %d: %s", pid, reason);
+		return SESSION_UNSUPPORTED;
+	}
+	return SESSION_OK;
+}
+
+static int scan_one(void *ctx, const struct pv_proc_id *id)
+{
+	struct session *session = ctx;
+	uint32_t index = images__get(session->images, id);
+
+	if (index == IMAGE_NONE)
+		return -ENOMEM;
+	images__look(session->images, index, NULL, 0);
+	return 0;
+}
+
+enum session_error session__start(struct session *session, char *what, size_t what_len)
+{
+	enum session_error error;
+	int err;
+
+	/* fork, exec and exit are followed since session__new(): nothing falls between. */
+	for (size_t i = 0; i < session->opts.pid_cnt; i++) {
+		error = start_pid(session, session->pids[i], what, what_len);
+		if (error)
+			return error;
+	}
+	if (session->opts.all) {
+		err = kern__each_process(session->kern, scan_one, session);
+		if (err) {
+			snprintf(what, what_len, "cannot list processes: %s", strerror(-err));
+			return SESSION_INTERNAL;
+		}
+	}
+	session->start_ns = clock_ns(CLOCK_MONOTONIC);
+	session->start_unix_ns = clock_ns(CLOCK_REALTIME);
+	err = kern__start_ticks(session->kern, what, what_len);
+	if (!err)
+		return SESSION_OK;
+	return err == -EPERM || err == -EACCES ? SESSION_NOT_PERMITTED : SESSION_NO_BPF;
+}
+
+static uint32_t image_of(struct session *session, const struct pv_proc_id *id)
+{
+	if (session->last_image != IMAGE_NONE &&
+	    !memcmp(&images__at(session->images, session->last_image)->id, id, sizeof(*id)))
+		return session->last_image;
+	session->last_image = images__get(session->images, id);
+	return session->last_image;
+}
+
+static void on_sample(struct session *session, const struct pv_sample *sample, size_t size)
+{
+	uint32_t image = image_of(session, &sample->hdr.proc), track;
+	uint64_t time_ns = sample->hdr.time_ns;
+
+	session->sample_cnt++;
+	if (!session->first_sample_ns)
+		session->first_sample_ns = clock_ns(CLOCK_MONOTONIC);
+	if (size < sizeof(*sample) || image == IMAGE_NONE) {
+		session->refused_cnt++;
+		return;
+	}
+	images__note_layout(session->images, image, sample->layout);
+	track = tracks__get(session->tracks, image, sample);
+	time_ns = time_ns > session->start_ns ? time_ns - session->start_ns : 0;
+	if (track == TRACK_NONE ||
+	    stacks__add(session->stacks, session->sym, image, track, sample, size, time_ns))
+		session->refused_cnt++;
+	if (sym__wants(session->sym, image))
+		session->sym_wanted = true;
+}
+
+static void on_exec(struct session *session, const struct pv_lifecycle *event)
+{
+	struct pv_proc_id before = event->hdr.proc;
+	struct image *image;
+	struct pv_proc proc;
+	uint32_t index, old;
+
+	before.exec_id--;
+	old = images__find(session->images, &before);
+	index = images__get(session->images, &event->hdr.proc);
+	if (index == IMAGE_NONE)
+		return;
+	image = images__at(session->images, index);
+	if (!kern__get_proc(session->kern, event->hdr.proc.tgid, &proc))
+		image->flags = proc.flags;
+	if (old != IMAGE_NONE) {
+		image->target = images__at(session->images, old)->target;
+		images__gone(session->images, old);
+	}
+	if (image->alive)
+		images__look(session->images, index, NULL, 0);
+}
+
+static void on_unknown(struct session *session, const struct pv_lifecycle *event)
+{
+	uint32_t index = images__find(session->images, &event->hdr.proc);
+
+	/* One that we know of is looked at when its time comes. */
+	if (index != IMAGE_NONE)
+		return;
+	index = images__get(session->images, &event->hdr.proc);
+	if (index != IMAGE_NONE)
+		images__look(session->images, index, NULL, 0);
+}
+
+static int on_event(void *ctx, const struct pv_event_hdr *event, size_t size)
+{
+	struct session *session = ctx;
+	uint32_t index;
+
+	if (event->type == PV_EVENT_SAMPLE) {
+		on_sample(session, (const struct pv_sample *)event, size);
+		return 0;
+	}
+	if (event->type == PV_EVENT_SYMBOL) {
+		index = image_of(session, &event->proc);
+		if (index != IMAGE_NONE)
+			sym__learn(session->sym, index, (const struct pv_symbol *)event, size);
+		return 0;
+	}
+	if (size < sizeof(struct pv_lifecycle))
+		return 0;
+	switch (event->type) {
+	case PV_EVENT_EXEC:
+		on_exec(session, (const struct pv_lifecycle *)event);
+		break;
+	case PV_EVENT_FORK:
+		images__forked(session->images, &event->proc,
+		               &((const struct pv_lifecycle *)event)->parent);
+		break;
+	case PV_EVENT_EXIT:
+		index = images__find(session->images, &event->proc);
+		if (index != IMAGE_NONE)
+			images__gone(session->images, index);
+		break;
+	case PV_EVENT_UNKNOWN:
+		on_unknown(session, (const struct pv_lifecycle *)event);
+		break;
+	}
+	return 0;
+}
+
+/* What came in cut or not at all is read from the processes that still live. */
+static void complete_symbols(struct session *session)
+{
+	if (!session->sym_wanted)
+		return;
+	session->sym_wanted = false;
+	for (uint32_t i = 0; i < images__cnt(session->images); i++) {
+		const struct image *image = images__at(session->images, i);
+		const struct pv_layout *layout = images__layout(session->images, image->layout);
+
+		if (image->version && image->alive && layout && sym__wants(session->sym, i))
+			sym__complete(session->sym, i, (pid_t)image->id.tgid, layout);
+	}
+}
+
+static int drain(struct session *session)
+{
+	int err = kern__drain(session->kern, on_event, session);
+	uint64_t now_ns;
+
+	if (err < 0)
+		return err;
+	now_ns = clock_ns(CLOCK_MONOTONIC);
+	complete_symbols(session);
+	tracks__name(session->tracks, session->images, now_ns, false);
+	return 0;
+}
+
+int session__run(struct session *session, int timeout_ms, int wake_fd)
+{
+	uint64_t now_ns = clock_ns(CLOCK_MONOTONIC), look_ns;
+	struct pollfd fds[] = {
+		{ .fd = kern__wake_fd(session->kern), .events = POLLIN },
+		{ .fd = wake_fd, .events = POLLIN },
+	};
+	int err;
+
+	if (timeout_ms < 0 || timeout_ms > DRAIN_EVERY_MS)
+		timeout_ms = DRAIN_EVERY_MS;
+	look_ns = images__look_due(session->images, now_ns);
+	if (look_ns / NSEC_PER_MSEC < (uint64_t)timeout_ms)
+		timeout_ms = (int)(look_ns / NSEC_PER_MSEC) + 1;
+	if (poll(fds, 2, timeout_ms) < 0 && errno != EINTR)
+		return -errno;
+	err = drain(session);
+	now_ns = clock_ns(CLOCK_MONOTONIC);
+	if (!err && now_ns >= session->follow_ns) {
+		session->follow_ns = now_ns + FOLLOW_EVERY_NS;
+		err = kern__follow_cpus(session->kern);
+	}
+	return err;
+}
+
+int session__stop(struct session *session)
+{
+	int err;
+
+	if (session->stopped)
+		return 0;
+	session->stopped = true;
+	kern__stop_ticks(session->kern);
+	session->stop_ns = clock_ns(CLOCK_MONOTONIC);
+	err = drain(session);
+	tracks__name(session->tracks, session->images, session->stop_ns, true);
+	return err ? err : kern__counters(session->kern, session->cnt);
+}
+
+static void fill_meta(struct session *session, struct profile_meta *meta)
+{
+	meta->start_unix_ns = session->start_unix_ns;
+	meta->duration_ns = session->stop_ns - session->start_ns;
+	meta->rate_hz = session->opts.rate_hz;
+	meta->cpu_cnt = kern__cpu_cnt(session->kern);
+	meta->tick_cnt = session->cnt[PV_CNT_TICKS];
+	meta->pythons = session__pythons(session);
+	meta->outcome_cnt = PV_TICK_OUTCOME_CNT;
+	for (uint32_t i = 0; i < meta->outcome_cnt; i++) {
+		meta->outcomes[i] = outcome_rows[i];
+		meta->outcomes[i].count = session->cnt[i];
+	}
+	meta->event_cnt = sizeof(event_rows) / sizeof(*event_rows);
+	for (uint32_t i = 0; i < meta->event_cnt; i++) {
+		meta->events[i] = event_rows[i];
+		meta->events[i].count = session->cnt[PV_CNT_TICKS + 1 + i];
+	}
+}
+
+int session__profile(struct session *session, struct profile *profile, struct profile_meta *meta)
+{
+	uint32_t image_cnt = images__cnt(session->images);
+	uint16_t *versions = calloc(image_cnt + 1, sizeof(*versions));
+	uint32_t *tracks = tracks__profile(session->tracks, session->images, profile);
+	int err = -ENOMEM;
+
+	if (versions && tracks) {
+		for (uint32_t i = 0; i < image_cnt; i++)
+			versions[i] = images__at(session->images, i)->version;
+		err = stacks__profile(session->stacks, session->sym, versions, tracks, profile);
+	}
+	free(versions);
+	free(tracks);
+	fill_meta(session, meta);
+	return err;
+}
+
+void session__status(struct session *session, struct session_status *status)
+{
+	uint64_t cnt[PV_COUNTER_CNT] = { 0 };
+	uint64_t now_ns = session->stop_ns ? session->stop_ns : clock_ns(CLOCK_MONOTONIC);
+
+	*status = (struct session_status){ 0 };
+	kern__counters(session->kern, cnt);
+	status->elapsed_ns = session->start_ns ? now_ns - session->start_ns : 0;
+	status->tick_cnt = cnt[PV_CNT_TICKS];
+	status->sample_cnt = session->sample_cnt;
+	status->lost_cnt = cnt[PV_CNT_RING_FULL];
+	status->cpu_ns = clock_ns(CLOCK_PROCESS_CPUTIME_ID) - session->cpu_ns;
+	if (session->first_sample_ns)
+		status->first_sample_ns = session->first_sample_ns - session->new_ns;
+	for (uint32_t i = 0; i < images__cnt(session->images); i++) {
+		const struct image *image = images__at(session->images, i);
+
+		if (image->alive && image->state == PV_PROC_PYTHON)
+			status->process_cnt++;
+		if (image->alive && image->target)
+			status->target_cnt++;
+	}
+}
+
+const char *session__pythons(struct session *session)
+{
+	/* A minor version is one byte; images are few, versions fewer. */
+	bool seen[256] = { 0 };
+
+	buf_clear(&session->pythons);
+	for (uint32_t i = 0; i < images__cnt(session->images); i++) {
+		uint16_t version = images__at(session->images, i)->version;
+		uint8_t minor = version & 0xff;
+
+		if (!version || seen[minor])
+			continue;
+		seen[minor] = true;
+		buf_printf(&session->pythons, "%s%u.%u", session->pythons.len ? ", " : "",
+		           version >> 8, minor);
+	}
+	return buf_str(&session->pythons);
+}
