@@ -1,0 +1,402 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "elf/elf.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <gelf.h>
+#include <libelf.h>
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+struct elf {
+	int fd;
+	uint64_t file_sz;
+	Elf *handle;
+	GElf_Ehdr header;
+	struct elf_segment loads[ELF_SEGMENT_MAX];
+	size_t load_cnt;
+	struct elf_segment tls;
+	bool has_tls;
+	bool has_interp;
+};
+
+static struct elf_segment elf_segment_of(const GElf_Phdr *phdr)
+{
+	return (struct elf_segment){
+		.vaddr = phdr->p_vaddr,
+		.memsz = phdr->p_memsz,
+		.offset = phdr->p_offset,
+		.filesz = phdr->p_filesz,
+		.align = phdr->p_align,
+		.flags = phdr->p_flags,
+	};
+}
+
+/* No wrap-around and nothing of the file part behind the end of the file. */
+static bool elf_segment_fits(const struct elf *elf, const GElf_Phdr *phdr)
+{
+	return phdr->p_vaddr + phdr->p_memsz >= phdr->p_vaddr && phdr->p_filesz <= phdr->p_memsz &&
+	       phdr->p_offset <= elf->file_sz && phdr->p_filesz <= elf->file_sz - phdr->p_offset;
+}
+
+static int elf_read_segments(struct elf *elf)
+{
+	size_t cnt;
+
+	if (elf_getphdrnum(elf->handle, &cnt) || cnt > INT_MAX)
+		return -ENOEXEC;
+	for (size_t i = 0; i < cnt; i++) {
+		GElf_Phdr phdr;
+
+		if (!gelf_getphdr(elf->handle, (int)i, &phdr))
+			return -ENOEXEC;
+		if (phdr.p_type == PT_INTERP)
+			elf->has_interp = true;
+		if (phdr.p_type != PT_LOAD && phdr.p_type != PT_TLS)
+			continue;
+		if (!elf_segment_fits(elf, &phdr))
+			return -ENOEXEC;
+		if (phdr.p_type == PT_TLS) {
+			elf->tls = elf_segment_of(&phdr);
+			elf->has_tls = true;
+		} else if (elf->load_cnt < ELF_SEGMENT_MAX) {
+			elf->loads[elf->load_cnt++] = elf_segment_of(&phdr);
+		} else {
+			return -ENOEXEC;
+		}
+	}
+	return 0;
+}
+
+struct elf *elf__new(int fd)
+{
+	const unsigned char host =
+		__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__ ? ELFDATA2LSB : ELFDATA2MSB;
+	struct elf *elf = NULL;
+	struct stat st;
+	int err;
+
+	if (fstat(fd, &st))
+		return NULL;
+	elf_version(EV_CURRENT);
+	elf = calloc(1, sizeof(*elf));
+	if (!elf)
+		return NULL;
+	elf->fd = fd;
+	elf->file_sz = (uint64_t)st.st_size;
+	/* Not mapped: a file that shrinks under a mapping kills its reader. */
+	elf->handle = elf_begin(fd, ELF_C_READ, NULL);
+	err = -ENOEXEC;
+	if (elf->handle && elf_kind(elf->handle) == ELF_K_ELF &&
+	    gelf_getehdr(elf->handle, &elf->header) && elf->header.e_ident[EI_DATA] == host &&
+	    (elf->header.e_type == ET_EXEC || elf->header.e_type == ET_DYN))
+		err = elf_read_segments(elf);
+	if (err) {
+		elf__free(elf);
+		errno = -err;
+		return NULL;
+	}
+	return elf;
+}
+
+void elf__free(struct elf *elf)
+{
+	if (!elf)
+		return;
+	elf_end(elf->handle);
+	free(elf);
+}
+
+bool elf__is_64(const struct elf *elf)
+{
+	return elf->header.e_ident[EI_CLASS] == ELFCLASS64;
+}
+
+uint16_t elf__machine(const struct elf *elf)
+{
+	return elf->header.e_machine;
+}
+
+const struct elf_segment *elf__loads(const struct elf *elf, size_t *cnt)
+{
+	*cnt = elf->load_cnt;
+	return elf->loads;
+}
+
+const struct elf_segment *elf__tls(const struct elf *elf)
+{
+	return elf->has_tls ? &elf->tls : NULL;
+}
+
+bool elf__has_sections(struct elf *elf)
+{
+	size_t cnt;
+
+	return !elf_getshdrnum(elf->handle, &cnt) && cnt > 1;
+}
+
+int elf__section(struct elf *elf, const char *name, struct elf_section *section)
+{
+	Elf_Scn *scn = NULL;
+	size_t names;
+
+	if (elf_getshdrstrndx(elf->handle, &names))
+		return -ENOENT;
+	while ((scn = elf_nextscn(elf->handle, scn))) {
+		GElf_Shdr shdr;
+		const char *found;
+
+		if (!gelf_getshdr(scn, &shdr))
+			continue;
+		found = elf_strptr(elf->handle, names, shdr.sh_name);
+		if (!found || strcmp(found, name))
+			continue;
+		*section = (struct elf_section){
+			.addr = shdr.sh_flags & SHF_ALLOC ? shdr.sh_addr : 0,
+			.offset = shdr.sh_offset,
+			.size = shdr.sh_size,
+		};
+		return 0;
+	}
+	return -ENOENT;
+}
+
+/* The next section of @type behind @scn (NULL: the first) whose table is of bearable size. */
+static Elf_Scn *elf_next_table(struct elf *elf, Elf_Scn *scn, uint32_t type, GElf_Shdr *shdr)
+{
+	while ((scn = elf_nextscn(elf->handle, scn))) {
+		if (gelf_getshdr(scn, shdr) && shdr->sh_type == type && shdr->sh_entsize &&
+		    shdr->sh_size <= ELF_TABLE_MAX)
+			return scn;
+	}
+	return NULL;
+}
+
+/* Compare with each name wanted; the first characters sort out nearly all. */
+static void elf_match_symbol(const char *name, const GElf_Sym *sym, struct elf_symbol *symbols,
+                             size_t cnt)
+{
+	for (size_t i = 0; i < cnt; i++) {
+		if (symbols[i].found || strcmp(symbols[i].name, name))
+			continue;
+		symbols[i].value = sym->st_value;
+		symbols[i].size = sym->st_size;
+		symbols[i].type = GELF_ST_TYPE(sym->st_info);
+		symbols[i].found = true;
+	}
+}
+
+/* One bit for each possible second character of the names, to pass by most symbols cheaply. */
+static uint64_t elf_name_filter(const char *name)
+{
+	return name[0] ? 1ull << (((unsigned char)name[0] * 7 + (unsigned char)name[1]) & 63) : 1;
+}
+
+size_t elf__symbols(struct elf *elf, bool symtab, struct elf_symbol *symbols, size_t cnt)
+{
+	Elf_Scn *scn = NULL;
+	GElf_Shdr shdr;
+	uint64_t filter = 0;
+	size_t found = 0;
+
+	for (size_t i = 0; i < cnt; i++)
+		filter |= elf_name_filter(symbols[i].name);
+	while ((scn = elf_next_table(elf, scn, symtab ? SHT_SYMTAB : SHT_DYNSYM, &shdr))) {
+		Elf_Data *data = elf_getdata(scn, NULL);
+		uint64_t entries = shdr.sh_size / shdr.sh_entsize;
+
+		for (uint64_t i = 1; data && i < entries && i < INT_MAX; i++) {
+			GElf_Sym sym;
+			const char *name;
+
+			if (!gelf_getsym(data, (int)i, &sym))
+				break;
+			if (sym.st_shndx == SHN_UNDEF)
+				continue;
+			name = elf_strptr(elf->handle, shdr.sh_link, sym.st_name);
+			if (name && filter & elf_name_filter(name))
+				elf_match_symbol(name, &sym, symbols, cnt);
+		}
+	}
+	for (size_t i = 0; i < cnt; i++)
+		found += symbols[i].found;
+	return found;
+}
+
+int elf__read(const struct elf *elf, uint64_t vaddr, void *out, size_t len)
+{
+	for (size_t i = 0; i < elf->load_cnt; i++) {
+		const struct elf_segment *load = &elf->loads[i];
+		uint64_t at = vaddr - load->vaddr;
+		size_t in_file = 0;
+
+		if (vaddr < load->vaddr || at > load->memsz || len > load->memsz - at)
+			continue;
+		if (at < load->filesz)
+			in_file = len < load->filesz - at ? len : (size_t)(load->filesz - at);
+		for (size_t done = 0; done < in_file;) {
+			ssize_t got = pread(elf->fd, (char *)out + done, in_file - done,
+			                    (off_t)(load->offset + at + done));
+
+			if (got < 0 && errno == EINTR)
+				continue;
+			if (got <= 0)
+				return -EIO;
+			done += (size_t)got;
+		}
+		memset((char *)out + in_file, 0, len - in_file);
+		return 0;
+	}
+	return -EFAULT;
+}
+
+static bool elf_each_relocation(struct elf *elf, bool (*fn)(void *ctx, const GElf_Rela *rela),
+                                void *ctx)
+{
+	Elf_Scn *scn = NULL;
+	GElf_Shdr shdr;
+
+	while ((scn = elf_next_table(elf, scn, SHT_RELA, &shdr))) {
+		Elf_Data *data = elf_getdata(scn, NULL);
+		uint64_t entries = shdr.sh_size / shdr.sh_entsize;
+
+		for (uint64_t i = 0; data && i < entries && i < INT_MAX; i++) {
+			GElf_Rela rela;
+
+			if (!gelf_getrela(data, (int)i, &rela))
+				break;
+			if (fn(ctx, &rela))
+				return true;
+		}
+	}
+	return false;
+}
+
+struct elf_relocation_query {
+	uint64_t vaddr;
+	uint32_t type;
+};
+
+static bool elf_relocation_is(void *ctx, const GElf_Rela *rela)
+{
+	const struct elf_relocation_query *query = ctx;
+
+	return rela->r_offset == query->vaddr && GELF_R_TYPE(rela->r_info) == query->type;
+}
+
+static bool elf_relocation_own(void *ctx, const GElf_Rela *rela)
+{
+	struct elf_relocation_query *query = ctx;
+
+	if (GELF_R_TYPE(rela->r_info) != query->type || GELF_R_SYM(rela->r_info))
+		return false;
+	query->vaddr = rela->r_offset;
+	return true;
+}
+
+bool elf__has_relocation(struct elf *elf, uint64_t vaddr, uint32_t type)
+{
+	struct elf_relocation_query query = { .vaddr = vaddr, .type = type };
+
+	return elf_each_relocation(elf, elf_relocation_is, &query);
+}
+
+int elf__find_relocation(struct elf *elf, uint32_t type, uint64_t *vaddr)
+{
+	struct elf_relocation_query query = { .type = type };
+
+	if (!elf_each_relocation(elf, elf_relocation_own, &query))
+		return -ENOENT;
+	*vaddr = query.vaddr;
+	return 0;
+}
+
+/* The first entry of the dynamic section from index *@at on that has @tag; *@at moves behind it. */
+static bool elf_dynamic(struct elf *elf, int64_t tag, int *at, GElf_Dyn *dyn, GElf_Shdr *shdr)
+{
+	Elf_Scn *scn = elf_next_table(elf, NULL, SHT_DYNAMIC, shdr);
+	Elf_Data *data = scn ? elf_getdata(scn, NULL) : NULL;
+
+	while (data && gelf_getdyn(data, (*at)++, dyn)) {
+		if (dyn->d_tag == tag)
+			return true;
+		if (dyn->d_tag == DT_NULL)
+			break;
+	}
+	return false;
+}
+
+bool elf__needs(struct elf *elf, const char *prefix)
+{
+	GElf_Shdr shdr;
+	GElf_Dyn dyn;
+
+	for (int at = 0; elf_dynamic(elf, DT_NEEDED, &at, &dyn, &shdr);) {
+		const char *name = elf_strptr(elf->handle, shdr.sh_link, dyn.d_un.d_val);
+
+		if (name && !strncmp(name, prefix, strlen(prefix)))
+			return true;
+	}
+	return false;
+}
+
+bool elf__is_program(struct elf *elf)
+{
+	GElf_Shdr shdr;
+	GElf_Dyn dyn;
+	int at = 0;
+
+	if (elf->header.e_type == ET_EXEC)
+		return true;
+	if (elf_dynamic(elf, DT_FLAGS_1, &at, &dyn, &shdr) && dyn.d_un.d_val & DF_1_PIE)
+		return true;
+	at = 0;
+	return elf->has_interp && !elf_dynamic(elf, DT_SONAME, &at, &dyn, &shdr);
+}
+
+/* The build-id note in @data, or 0. */
+static size_t elf_note_build_id(Elf_Data *data, uint8_t *out, size_t max)
+{
+	GElf_Nhdr note;
+	size_t name_off, desc_off;
+	size_t at = 0;
+
+	while (data && (at = gelf_getnote(data, at, &note, &name_off, &desc_off)) > 0) {
+		const char *bytes = data->d_buf;
+
+		if (note.n_type != NT_GNU_BUILD_ID || note.n_namesz != 4 ||
+		    memcmp(bytes + name_off, "GNU", 4) || !note.n_descsz ||
+		    note.n_descsz > ELF_BUILD_ID_MAX)
+			continue;
+		memcpy(out, bytes + desc_off, note.n_descsz < max ? note.n_descsz : max);
+		return note.n_descsz;
+	}
+	return 0;
+}
+
+size_t elf__build_id(struct elf *elf, uint8_t *out, size_t max)
+{
+	size_t cnt;
+
+	if (elf_getphdrnum(elf->handle, &cnt) || cnt > INT_MAX)
+		return 0;
+	for (size_t i = 0; i < cnt; i++) {
+		GElf_Phdr phdr;
+		Elf_Data *data;
+		size_t len;
+
+		if (!gelf_getphdr(elf->handle, (int)i, &phdr) || phdr.p_type != PT_NOTE ||
+		    phdr.p_filesz > ELF_TABLE_MAX || phdr.p_offset > elf->file_sz ||
+		    phdr.p_filesz > elf->file_sz - phdr.p_offset)
+			continue;
+		data = elf_getdata_rawchunk(elf->handle, (int64_t)phdr.p_offset, phdr.p_filesz,
+		                            phdr.p_align == 8 ? ELF_T_NHDR8 : ELF_T_NHDR);
+		len = elf_note_build_id(data, out, max);
+		if (len)
+			return len;
+	}
+	return 0;
+}

@@ -1,0 +1,124 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "proc/process.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <limits.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "util/file.h"
+
+static int process_errno(int err)
+{
+	return err == -ENOENT ? -ESRCH : err;
+}
+
+/* The longest prefix of @data up to @max bytes that does not end inside a UTF-8 sequence. */
+static size_t process_cut(const char *data, size_t max)
+{
+	size_t len = max;
+
+	while (len > 0 && max - len < 4 && ((unsigned char)data[len] & 0xc0) == 0x80)
+		len--;
+	return max - len < 4 ? len : max;
+}
+
+int process_cmdline(pid_t pid, struct buf *out)
+{
+	struct buf raw = { 0 };
+	char path[40];
+	bool cut = false;
+	int err;
+
+	snprintf(path, sizeof(path), "/proc/%d/cmdline", pid);
+	/* More than the limit is an error of file_read() that leaves what it has read. */
+	err = file_read(path, PROCESS_CMDLINE_MAX + 1, &raw);
+	if (err == -EFBIG)
+		err = 0;
+	if (!err && raw.err)
+		err = raw.err;
+	if (raw.len > PROCESS_CMDLINE_MAX) {
+		raw.len = process_cut(raw.data, PROCESS_CMDLINE_MAX);
+		cut = true;
+	}
+	while (raw.len && !raw.data[raw.len - 1])
+		raw.len--;
+	for (size_t i = 0; i < raw.len; i++)
+		if (!raw.data[i])
+			raw.data[i] = ' ';
+	if (!err && raw.len) {
+		buf_add(out, raw.data, raw.len);
+		if (cut)
+			buf_puts(out, "…");
+	} else if (!err) {
+		err = process_comm(pid, pid, &raw);
+		if (!err)
+			buf_printf(out, "[%s]", buf_str(&raw));
+	}
+	buf_free(&raw);
+	return err ? process_errno(err) : out->err;
+}
+
+int process_comm(pid_t pid, pid_t tid, struct buf *out)
+{
+	char path[64];
+	int err;
+
+	snprintf(path, sizeof(path), "/proc/%d/task/%d/comm", pid, tid);
+	err = file_read(path, 256, out);
+	if (err)
+		return process_errno(err);
+	if (out->len && out->data[out->len - 1] == '\n')
+		out->data[--out->len] = '\0';
+	return out->err;
+}
+
+bool process_exists(pid_t pid)
+{
+	return pid > 0 && (!kill(pid, 0) || errno == EPERM);
+}
+
+static int process_compare(const void *a, const void *b)
+{
+	pid_t left = *(const pid_t *)a, right = *(const pid_t *)b;
+
+	return (left > right) - (left < right);
+}
+
+/* All pids of /proc, in its order. */
+static int process_list(struct buf *pids)
+{
+	DIR *dir = opendir("/proc");
+	struct dirent *entry;
+
+	if (!dir)
+		return -errno;
+	while ((entry = readdir(dir))) {
+		char *end;
+		long pid = strtol(entry->d_name, &end, 10);
+
+		if (*end || end == entry->d_name || pid <= 0 || pid > INT_MAX)
+			continue;
+		buf_add(pids, &(pid_t){ (pid_t)pid }, sizeof(pid_t));
+	}
+	closedir(dir);
+	return pids->err;
+}
+
+int process_each(int (*fn)(void *ctx, pid_t pid), void *ctx)
+{
+	struct buf list = { 0 };
+	int ret = process_list(&list);
+	size_t cnt = list.len / sizeof(pid_t);
+	pid_t *pids = (pid_t *)(void *)list.data;
+
+	if (!ret && cnt)
+		qsort(pids, cnt, sizeof(*pids), process_compare);
+	for (size_t i = 0; !ret && i < cnt; i++)
+		ret = fn(ctx, pids[i]);
+	buf_free(&list);
+	return ret;
+}
