@@ -66,6 +66,7 @@ static void maps_unescape(char *path)
 static bool maps_parse_line(char *at, struct maps_entry *entry)
 {
 	uint64_t major, minor;
+	size_t digits;
 
 	if (!maps_number(&at, 16, '-', &entry->start) || !maps_number(&at, 16, ' ', &entry->end) ||
 	    entry->start >= entry->end)
@@ -80,8 +81,9 @@ static bool maps_parse_line(char *at, struct maps_entry *entry)
 		return false;
 	entry->dev_major = (uint32_t)major;
 	entry->dev_minor = (uint32_t)minor;
-	/* The kernel ends a line without a path behind the blank or, before 2.6, the number. */
-	if (!maps_number(&at, 10, ' ', &entry->inode) && *at)
+	/* A line without a path ends with the blank or right behind the number. */
+	digits = strspn(at, "0123456789");
+	if (!maps_number(&at, 10, at[digits] ? ' ' : '\0', &entry->inode))
 		return false;
 	at += strspn(at, " ");
 	maps_unescape(at);

@@ -1,0 +1,311 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <errno.h>
+#include <elf.h>
+#include <fcntl.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "elf/elf.h"
+#include "py/discover.h"
+#include "py/tls.h"
+
+/* Something to look up in this very program; its own section, so that its address is known. */
+extern const char elf_probe[24];
+const char elf_probe[24] __attribute__((section(".pv_probe"), used)) = "look what is written";
+_Thread_local int elf_probe_tls = 3;
+
+static struct elf *open_self(int *fd)
+{
+	*fd = open("/proc/self/exe", O_RDONLY | O_CLOEXEC);
+	assert_true(*fd >= 0);
+	return elf__new(*fd);
+}
+
+static void test_self(void **state)
+{
+	struct elf_symbol symbols[] = { { .name = "elf_probe" },
+		                        { .name = "no_such_symbol" },
+		                        { .name = "elf_probe_tls" } };
+	struct elf_section section;
+	uint8_t id[ELF_BUILD_ID_MAX];
+	char text[sizeof(elf_probe)];
+	struct elf *elf;
+	size_t cnt;
+	int fd;
+
+	(void)state;
+	elf = open_self(&fd);
+	assert_non_null(elf);
+	assert_true(elf__is_64(elf));
+	assert_true(elf__is_program(elf));
+	assert_true(elf__has_sections(elf));
+	assert_non_null(elf__tls(elf));
+	assert_non_null(elf__loads(elf, &cnt));
+	assert_true(cnt >= 2);
+	assert_int_equal(elf__symbols(elf, true, symbols, 3), 2);
+	assert_true(symbols[0].found);
+	assert_int_equal(symbols[0].size, sizeof(elf_probe));
+	assert_int_equal(symbols[0].type, STT_OBJECT);
+	assert_false(symbols[1].found);
+	assert_int_equal(symbols[2].type, STT_TLS);
+	assert_int_equal(elf__section(elf, ".pv_probe", &section), 0);
+	assert_int_equal(section.addr, symbols[0].value);
+	assert_int_equal(elf__section(elf, ".none", &section), -ENOENT);
+	assert_int_equal(elf__read(elf, symbols[0].value, text, sizeof(text)), 0);
+	assert_memory_equal(text, elf_probe, sizeof(text));
+	assert_true(elf__needs(elf, "libcmocka"));
+	assert_false(elf__needs(elf, "libpython"));
+	cnt = elf__build_id(elf, id, sizeof(id));
+	assert_true(cnt == 0 || cnt == 20 || cnt == 16);
+	elf__free(elf);
+	close(fd);
+}
+
+static void test_read_bounds(void **state)
+{
+	const struct elf_segment *loads, *last;
+	struct elf *elf;
+	char byte[16];
+	size_t cnt;
+	int fd;
+
+	(void)state;
+	elf = open_self(&fd);
+	assert_non_null(elf);
+	loads = elf__loads(elf, &cnt);
+	last = &loads[cnt - 1];
+	assert_int_equal(elf__read(elf, last->vaddr + last->memsz - 1, byte, 1), 0);
+	assert_int_equal(elf__read(elf, last->vaddr + last->memsz - 1, byte, 2), -EFAULT);
+	assert_int_equal(elf__read(elf, last->vaddr + last->memsz + 4096, byte, 1), -EFAULT);
+	assert_int_equal(elf__read(elf, UINT64_MAX, byte, 16), -EFAULT);
+	assert_int_equal(elf__read(elf, last->vaddr, byte, SIZE_MAX), -EFAULT);
+	elf__free(elf);
+	close(fd);
+}
+
+/* Everything that the views offer, on a file that may be anything. */
+static void exercise(int fd)
+{
+	struct elf_symbol symbols[] = { { .name = "elf_probe" }, { .name = "_PyRuntime" } };
+	struct elf_section section;
+	struct py_file file;
+	uint8_t id[8];
+	uint64_t vaddr;
+	struct elf *elf = elf__new(fd);
+
+	if (elf) {
+		elf__symbols(elf, false, symbols, 2);
+		elf__symbols(elf, true, symbols, 2);
+		elf__section(elf, ".PyRuntime", &section);
+		elf__needs(elf, "libpython");
+		elf__is_program(elf);
+		elf__build_id(elf, id, sizeof(id));
+		elf__has_relocation(elf, 0x1000, 7);
+		elf__find_relocation(elf, 16, &vaddr);
+		elf__free(elf);
+	}
+	assert_int_equal(py_file_inspect(fd, &file), 0);
+	py_file_free(&file);
+}
+
+/* This program, or rather enough of it: headers, dynamic section, symbols. */
+static unsigned char *read_self(size_t *len)
+{
+	unsigned char *data;
+	struct stat st;
+	int fd = open("/proc/self/exe", O_RDONLY | O_CLOEXEC);
+
+	assert_true(fd >= 0);
+	assert_int_equal(fstat(fd, &st), 0);
+	data = malloc((size_t)st.st_size);
+	assert_int_equal(read(fd, data, (size_t)st.st_size), st.st_size);
+	*len = (size_t)st.st_size;
+	close(fd);
+	return data;
+}
+
+static int file_of(const void *data, size_t len)
+{
+	int fd = memfd_create("elf", MFD_CLOEXEC);
+
+	assert_true(fd >= 0);
+	assert_int_equal(write(fd, data, len), len);
+	return fd;
+}
+
+static void test_truncated(void **state)
+{
+	size_t len;
+	unsigned char *data = read_self(&len);
+	int fd = file_of(data, len);
+
+	(void)state;
+	for (size_t cut = len; cut > 0; cut -= cut / 23 + 1) {
+		assert_int_equal(ftruncate(fd, (off_t)cut), 0);
+		exercise(fd);
+	}
+	assert_int_equal(ftruncate(fd, 0), 0);
+	assert_null(elf__new(fd));
+	assert_int_equal(errno, ENOEXEC);
+	close(fd);
+	free(data);
+}
+
+/* Shrinks while it is open: reads fail, nothing dies. */
+static void test_shrinks(void **state)
+{
+	const struct elf_segment *loads;
+	size_t len, cnt;
+	unsigned char *data = read_self(&len);
+	int fd = file_of(data, len);
+	struct elf *elf = elf__new(fd);
+	struct elf_symbol symbol = { .name = "elf_probe" };
+	char byte;
+
+	(void)state;
+	assert_non_null(elf);
+	loads = elf__loads(elf, &cnt);
+	assert_int_equal(ftruncate(fd, 100), 0);
+	assert_int_equal(elf__read(elf, loads[cnt - 1].vaddr, &byte, 1), -EIO);
+	assert_int_equal(elf__symbols(elf, true, &symbol, 1), 0);
+	assert_false(elf__needs(elf, "libcmocka"));
+	elf__free(elf);
+	close(fd);
+	free(data);
+}
+
+/* Absurd numbers in the headers, one u64 at a time. */
+static void test_forged_headers(void **state)
+{
+	static const uint64_t bad[] = { 0, 1, 0xffff, 1ull << 31, 1ull << 62, UINT64_MAX };
+	size_t len;
+	unsigned char *data = read_self(&len);
+	const Elf64_Ehdr *header = (const void *)data;
+	size_t phdrs_end = header->e_phoff + header->e_phnum * sizeof(Elf64_Phdr);
+	size_t shdrs = header->e_shoff;
+
+	(void)state;
+	for (size_t at = 16; at + 8 <= len; at += 8) {
+		unsigned char saved[8];
+
+		/* The ELF and program headers, then the section headers. */
+		if (at >= phdrs_end && at < shdrs)
+			at = (shdrs + 7) & ~7ull;
+		if (at + 8 > len)
+			break;
+		memcpy(saved, data + at, 8);
+		for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+			int fd;
+
+			memcpy(data + at, &bad[i], 8);
+			fd = file_of(data, len);
+			exercise(fd);
+			close(fd);
+		}
+		memcpy(data + at, saved, 8);
+	}
+	free(data);
+}
+
+static int decode(const char *hex, struct py_tls_recipe *recipe, bool *with_offset)
+{
+	unsigned char code[64];
+	unsigned char *exact;
+	size_t len = 0;
+	int used, err;
+	unsigned int byte;
+
+	for (; sscanf(hex, "%2x %n", &byte, &used) == 1; hex += used)
+		code[len++] = (unsigned char)byte;
+	exact = malloc(len);
+	memcpy(exact, code, len);
+	err = py_tls_decode_x86_64(exact, len, 0x1000, recipe, with_offset);
+	/* One byte less is not the function any more. */
+	assert_int_equal(py_tls_decode_x86_64(exact, len - 1, 0x1000, &(struct py_tls_recipe){ 0 },
+	                                      &(bool){ false }),
+	                 -ENOENT);
+	free(exact);
+	return err;
+}
+
+static void test_tls_decode(void **state)
+{
+	struct py_tls_recipe recipe;
+	bool with_offset;
+
+	(void)state;
+	/* static, GCC: mov %fs:-0x18,%rax; ret */
+	assert_int_equal(decode("64 48 8b 04 25 e8 ff ff ff c3", &recipe, &with_offset), 0);
+	assert_int_equal(recipe.form, PY_TLS_STATIC);
+	assert_int_equal(recipe.off, -0x18);
+	/* the same behind endbr64 and a frame pointer */
+	assert_int_equal(decode("f3 0f 1e fa 55 48 89 e5 64 48 8b 04 25 e8 ff ff ff 5d c3", &recipe,
+	                        &with_offset),
+	                 0);
+	/* mov %fs:0,%rax; mov -0x20(%rax),%rax; ret */
+	assert_int_equal(decode("64 48 8b 04 25 00 00 00 00 48 8b 40 e0 c3", &recipe, &with_offset),
+	                 0);
+	assert_int_equal(recipe.off, -0x20);
+	/* initial exec: mov 0x100(%rip),%rax; mov %fs:(%rax),%rax; ret */
+	assert_int_equal(decode("48 8b 05 00 01 00 00 64 48 8b 00 c3", &recipe, &with_offset), 0);
+	assert_int_equal(recipe.form, PY_TLS_STATIC_SLOT);
+	assert_int_equal(recipe.slot, 0x1107);
+	/* general dynamic, 3.12.1 as GCC 12 makes it */
+	assert_int_equal(decode("48 83 ec 08 66 48 8d 3d f4 c9 26 00 66 66 48 e8 dc 10 e3 ff "
+	                        "48 8b 00 48 83 c4 08 c3",
+	                        &recipe, &with_offset),
+	                 0);
+	assert_int_equal(recipe.form, PY_TLS_MODULE);
+	assert_true(with_offset);
+	assert_int_equal(recipe.slot, 0x1000 + 12 + 0x26c9f4);
+	/* local dynamic: push %rax; lea; call; mov 8(%rax),%rax; pop %rcx; ret */
+	assert_int_equal(decode("50 48 8d 3d 00 10 00 00 e8 00 00 00 00 48 8b 40 08 59 c3", &recipe,
+	                        &with_offset),
+	                 0);
+	assert_false(with_offset);
+	assert_int_equal(recipe.off, 8);
+	assert_int_equal(recipe.slot, 0x1000 + 8 + 0x1000);
+}
+
+static void test_tls_decode_refuses(void **state)
+{
+	struct py_tls_recipe recipe = { 0 };
+	bool with_offset;
+
+	(void)state;
+	/* another register, another base, something behind, a store, nothing at all */
+	assert_int_equal(decode("64 48 8b 0c 25 e8 ff ff ff c3", &recipe, &with_offset), -ENOENT);
+	assert_int_equal(decode("65 48 8b 04 25 e8 ff ff ff c3", &recipe, &with_offset), -ENOENT);
+	assert_int_equal(decode("64 48 8b 04 25 e8 ff ff ff 48 8b 40 08 c3", &recipe, &with_offset),
+	                 -ENOENT);
+	assert_int_equal(decode("48 8b 05 00 01 00 00 48 8b 00 c3", &recipe, &with_offset),
+	                 -ENOENT);
+	assert_int_equal(decode("31 c0 c3", &recipe, &with_offset), -ENOENT);
+	assert_int_equal(recipe.form, PY_TLS_NONE);
+}
+
+int main(void)
+{
+	static const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_self),
+		cmocka_unit_test(test_read_bounds),
+		cmocka_unit_test(test_truncated),
+		cmocka_unit_test(test_shrinks),
+		cmocka_unit_test(test_forged_headers),
+		cmocka_unit_test(test_tls_decode),
+		cmocka_unit_test(test_tls_decode_refuses),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,292 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <setjmp.h>
+#include <stdarg.h>
+#include <errno.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "py/layout.h"
+#include "py/layout_tab.h"
+
+#define countof(array) (sizeof(array) / sizeof((array)[0]))
+
+/* [off, off + len) within [start, end). */
+static bool inside(size_t off, size_t len, size_t start, size_t end)
+{
+	return off >= start && off + len <= end;
+}
+
+/* What the walker relies on, whatever the numbers are. */
+static void check_layout(const struct pv_layout *layout)
+{
+	const struct pv_layout_code *code = &layout->code;
+	const struct pv_layout_frame *frame = &layout->frame;
+	size_t fp_end = code->fp_off + PV_FP_BYTES;
+
+	assert_true(code->read_len <= PV_CODE_READ_MAX && code->read_len % 8 == 0);
+	assert_true(frame->read_len <= PV_FRAME_READ_MAX && frame->read_len % 8 == 0);
+	assert_true(fp_end <= code->read_len && code->fp_off % 8 == 0);
+	assert_true(inside(code->co_firstlineno, 4, code->fp_off, fp_end));
+	assert_true(inside(code->co_filename, 8, code->fp_off, fp_end));
+	assert_true(inside(code->co_name, 8, code->fp_off, fp_end));
+	assert_true(inside(code->co_linetable, 8, code->fp_off, fp_end));
+	assert_true(inside(code->ob_type, 8, 0, code->read_len));
+	if (code->co_firsttraceable != PV_NO_FIELD)
+		assert_true(inside(code->co_firsttraceable, 4, fp_end, code->read_len));
+	if (code->co_code_adaptive != PV_NO_FIELD)
+		assert_true(code->co_code_adaptive >= code->co_firsttraceable + 4);
+	if (code->co_tlbc != PV_NO_FIELD)
+		assert_true(inside(code->co_tlbc, 8, fp_end, code->read_len));
+	assert_true(inside(frame->previous, 8, 0, frame->read_len));
+	assert_true(inside(frame->code, 8, 0, frame->read_len));
+	assert_true(inside(frame->instr, layout->chain == PV_CHAIN_FRAMEOBJECT ? 4 : 8, 0,
+	                   frame->read_len));
+	if (layout->chain == PV_CHAIN_FRAMEOBJECT) {
+		assert_int_equal(frame->owner, PV_NO_FIELD);
+	} else {
+		assert_true(inside(frame->owner, 1, 0, frame->read_len));
+		assert_int_equal(frame->owner_generator, 1);
+	}
+	assert_true((layout->chain == PV_CHAIN_CFRAME) == (layout->tstate.cframe != PV_NO_FIELD));
+	assert_true((layout->chain == PV_CHAIN_CFRAME) == (layout->tstate.frame == PV_NO_FIELD));
+}
+
+static void test_table_is_sane(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < layout_row_cnt; i++) {
+		check_layout(&layout_rows[i].layout);
+		if (i)
+			assert_true(layout_rows[i - 1].layout.version <
+			            layout_rows[i].layout.version);
+	}
+}
+
+static void test_table_lookup(void **state)
+{
+	struct py_runtime_offsets offsets;
+	struct pv_layout layout;
+
+	(void)state;
+	assert_int_equal(py_layout_from_table(0x030b0000, &layout, &offsets), 0);
+	assert_int_equal(layout.version, 0x030b);
+	assert_int_equal(py_layout_from_table(0x030b07f0, &layout, &offsets), 0);
+	assert_int_equal(layout.version, 0x030b);
+	assert_int_equal(py_layout_from_table(0x030d00f0, &layout, &offsets), -ENOENT);
+	assert_int_equal(py_layout_from_table(0x03050000, &layout, &offsets), -ENOENT);
+	assert_int_equal(py_layout_from_table(0, &layout, &offsets), -ENOENT);
+	assert_int_equal(py_layout_from_table(UINT32_MAX, &layout, &offsets), -ENOENT);
+}
+
+/* The values that release builds of 3.13.0, 3.14.10 and 3.15.2 have: with GIL, without. */
+struct real_offsets {
+	uint32_t hex;
+	uint64_t value[DBG_FIELD_CNT][2];
+};
+
+#define REAL_COMMON                                                                \
+	[DBG_TSTATE_INTERP] = { 16, 16 }, [DBG_TSTATE_CURRENT_FRAME] = { 72, 72 }, \
+	[DBG_FRAME_PREVIOUS] = { 8, 8 }, [DBG_FRAME_EXECUTABLE] = { 0, 0 },        \
+	[DBG_FRAME_INSTR_PTR] = { 56, 56 }, [DBG_CODE_FILENAME] = { 112, 128 },    \
+	[DBG_CODE_QUALNAME] = { 128, 144 }, [DBG_CODE_LINETABLE] = { 136, 152 },   \
+	[DBG_CODE_FIRSTLINENO] = { 68, 84 }, [DBG_OBJECT_SIZE] = { 16, 32 },       \
+	[DBG_OBJECT_TYPE] = { 8, 24 }, [DBG_BYTES_SIZE_OF] = { 40, 56 },           \
+	[DBG_BYTES_OB_SIZE] = { 16, 32 }, [DBG_BYTES_OB_SVAL] = { 32, 48 },        \
+	[DBG_STR_SIZE_OF] = { 64, 80 }, [DBG_STR_STATE] = { 32, 48 },              \
+	[DBG_STR_LENGTH] = { 16, 32 }, [DBG_STR_ASCII_SIZE] = { 40, 56 }
+
+static const struct real_offsets reals[] = {
+	{ 0x030d00f0,
+	  { REAL_COMMON, [DBG_RUNTIME_SIZE] = { 283408, 328384 },
+	    [DBG_INTERPRETERS_HEAD] = { 632, 632 }, [DBG_INTERP_ID] = { 7272, 7272 },
+	    [DBG_TSTATE_SIZE] = { 312, 312 }, [DBG_TSTATE_THREAD_ID] = { 152, 152 },
+	    [DBG_FRAME_SIZE] = { 80, 80 }, [DBG_FRAME_OWNER] = { 70, 70 },
+	    [DBG_CODE_SIZE] = { 208, 224 }, [DBG_CODE_ADAPTIVE] = { 200, 216 } } },
+	{ 0x030e0af0,
+	  { REAL_COMMON, [DBG_RUNTIME_SIZE] = { 316616, 365624 },
+	    [DBG_INTERPRETERS_HEAD] = { 808, 808 }, [DBG_INTERP_ID] = { 7280, 7280 },
+	    [DBG_TSTATE_SIZE] = { 832, 832 }, [DBG_TSTATE_THREAD_ID] = { 152, 152 },
+	    [DBG_FRAME_SIZE] = { 88, 88 }, [DBG_FRAME_OWNER] = { 74, 78 },
+	    [DBG_FRAME_TLBC_INDEX] = { 0, 72 }, [DBG_CODE_SIZE] = { 216, 240 },
+	    [DBG_CODE_ADAPTIVE] = { 208, 232 }, [DBG_CODE_TLBC] = { 0, 224 } } },
+	{ 0x030f02f0,
+	  { REAL_COMMON, [DBG_RUNTIME_SIZE] = { 346568, 409296 },
+	    [DBG_INTERPRETERS_HEAD] = { 936, 936 }, [DBG_INTERP_ID] = { 7272, 7272 },
+	    [DBG_TSTATE_SIZE] = { 888, 888 }, [DBG_TSTATE_BASE_FRAME] = { 80, 80 },
+	    [DBG_TSTATE_THREAD_ID] = { 176, 176 }, [DBG_FRAME_SIZE] = { 88, 88 },
+	    [DBG_FRAME_OWNER] = { 74, 78 }, [DBG_FRAME_TLBC_INDEX] = { 0, 72 },
+	    [DBG_CODE_SIZE] = { 216, 240 }, [DBG_CODE_ADAPTIVE] = { 208, 232 },
+	    [DBG_CODE_TLBC] = { 0, 224 } } },
+};
+
+/* _Py_DebugOffsets as such a build has it; `size` bytes of @out. */
+static size_t build(unsigned char out[1024], size_t which, int free_threaded)
+{
+	const struct debug_row *row = &debug_rows[which];
+
+	memset(out, 0, 1024);
+	memcpy(out, "xdebugpy", 8);
+	memcpy(out + 8, &(uint64_t){ reals[which].hex }, 8);
+	memcpy(out + 16, &(uint64_t){ (uint64_t)free_threaded }, 8);
+	for (int i = 0; i < DBG_FIELD_CNT; i++)
+		if (row->at[i])
+			memcpy(out + row->at[i], &reals[which].value[i][free_threaded], 8);
+	return row->size;
+}
+
+static int decode(const void *data, size_t len, struct pv_layout *layout)
+{
+	struct py_runtime_offsets offsets;
+	char reason[128] = "";
+	void *copy = malloc(len); /* so that a read behind the end is seen */
+	int err;
+
+	memcpy(copy, data, len);
+	err = py_layout_from_debug_offsets(copy, len, layout, &offsets, reason, sizeof(reason));
+	free(copy);
+	/* A refusal says why, but for data that does not claim to be debug offsets. */
+	assert_true((err == -EPROTO) == (reason[0] != '\0'));
+	return err;
+}
+
+static void test_debug_offsets(void **state)
+{
+	unsigned char data[1024];
+	struct pv_layout layout;
+
+	(void)state;
+	assert_int_equal(countof(reals), debug_row_cnt);
+	for (size_t which = 0; which < countof(reals); which++) {
+		for (int nogil = 0; nogil < 2; nogil++) {
+			size_t len = build(data, which, nogil);
+
+			assert_int_equal(decode(data, len, &layout), 0);
+			check_layout(&layout);
+			assert_int_equal(layout.version, reals[which].hex >> 16);
+			assert_int_equal(layout.flags, nogil ? PV_LAYOUT_FREE_THREADED : 0);
+			assert_int_equal(layout.code.fp_off, nogil ? 72 : 56);
+			assert_int_equal(layout.frame.read_len, which ? 88 : 80);
+			assert_int_equal(layout.code.ob_type, nogil ? 24 : 8);
+			assert_int_equal(layout.str.compact_data, nogil ? 72 : 56);
+			assert_int_equal(layout.tstate.base_frame, which == 2 ? 80 : PV_NO_FIELD);
+			assert_int_equal(layout.frame.tlbc_index,
+			                 nogil && which ? 72 : PV_NO_FIELD);
+		}
+	}
+}
+
+/* _co_firsttraceable as the headers have it. */
+static void test_firsttraceable(void **state)
+{
+	static const uint16_t expected[][2] = { { 184, 200 }, { 192, 208 }, { 192, 208 } };
+	unsigned char data[1024];
+	struct pv_layout layout;
+
+	(void)state;
+	for (size_t which = 0; which < countof(expected); which++) {
+		for (int nogil = 0; nogil < 2; nogil++) {
+			size_t len = build(data, which, nogil);
+
+			assert_int_equal(decode(data, len, &layout), 0);
+			assert_int_equal(layout.code.co_firsttraceable, expected[which][nogil]);
+		}
+	}
+}
+
+static void test_debug_offsets_short(void **state)
+{
+	unsigned char data[1024];
+	struct pv_layout layout;
+
+	(void)state;
+	for (size_t which = 0; which < countof(reals); which++) {
+		size_t len = build(data, which, 0);
+
+		for (size_t cut = 1; cut < len; cut++)
+			assert_true(decode(data, cut, &layout) < 0);
+	}
+	data[0] = 'y';
+	assert_int_equal(decode(data, sizeof(data), &layout), -ENOENT);
+}
+
+/* Every field in turn gets values that cannot be: each is refused or still a layout that is safe. */
+static void test_debug_offsets_forged(void **state)
+{
+	static const uint64_t bad[] = {
+		0,      1,       7,       8,          24,         4096,           0xfff8,
+		0xffff, 0x10000, 0x10008, 1ull << 32, 1ull << 63, UINT64_MAX - 7, UINT64_MAX
+	};
+	unsigned char data[1024];
+	struct pv_layout layout;
+	size_t refused = 0;
+
+	(void)state;
+	for (size_t which = 0; which < countof(reals); which++) {
+		for (size_t at = 8; at < debug_rows[which].size; at += 8) {
+			for (size_t i = 0; i < countof(bad); i++) {
+				size_t len = build(data, which, (int)(i & 1));
+
+				memcpy(data + at, &bad[i], 8);
+				if (decode(data, len, &layout))
+					refused++;
+				else
+					check_layout(&layout);
+			}
+		}
+	}
+	assert_true(refused > 500);
+}
+
+/* All fields but the sizes at absurd values at once. */
+static void test_debug_offsets_huge(void **state)
+{
+	unsigned char data[1024];
+	struct pv_layout layout;
+
+	(void)state;
+	memset(data, 0xff, sizeof(data));
+	memcpy(data, "xdebugpy", 8);
+	assert_int_equal(decode(data, sizeof(data), &layout), -EPROTO);
+	for (size_t which = 0; which < countof(reals); which++) {
+		build(data, which, 0);
+		memset(data + 24, 0xff, sizeof(data) - 24);
+		assert_int_equal(decode(data, sizeof(data), &layout), -EPROTO);
+	}
+}
+
+/* A version newer than all known ones is taken at its word if every field is there. */
+static void test_debug_offsets_newer(void **state)
+{
+	unsigned char data[1024];
+	struct pv_layout layout;
+	size_t len = build(data, countof(reals) - 1, 0);
+
+	(void)state;
+	memcpy(data + 8, &(uint64_t){ 0x031000f0 }, 8);
+	assert_int_equal(decode(data, len, &layout), 0);
+	assert_int_equal(layout.version, 0x0310);
+	/* 3.12 has no debug offsets. */
+	memcpy(data + 8, &(uint64_t){ 0x030c00f0 }, 8);
+	assert_int_equal(decode(data, len, &layout), -EPROTO);
+}
+
+int main(void)
+{
+	static const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_table_is_sane),
+		cmocka_unit_test(test_table_lookup),
+		cmocka_unit_test(test_debug_offsets),
+		cmocka_unit_test(test_firsttraceable),
+		cmocka_unit_test(test_debug_offsets_short),
+		cmocka_unit_test(test_debug_offsets_forged),
+		cmocka_unit_test(test_debug_offsets_huge),
+		cmocka_unit_test(test_debug_offsets_newer),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
