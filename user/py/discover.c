@@ -36,7 +36,7 @@ static const char *const discover_names[SYM_CNT] = {
 	[SYM_Py_GetVersion] = "Py_GetVersion",
 	[SYM_PyCode_Type] = "PyCode_Type",
 	[SYM_NegativeRefcount] = "_Py_NegativeRefcount", /* Py_REF_DEBUG only */
-	[SYM_ForgetReference] = "_Py_ForgetReference",   /* Py_TRACE_REFS only */
+	[SYM_ForgetReference] = "_Py_ForgetReference",   /* Py_TRACE_REFS only, up to 3.12 */
 	/* nptl_db's description of glibc's own structures: u32 {bits, elements, offset}. */
 	[SYM_pthread_specific] = "_thread_db_pthread_specific",
 	[SYM_l_tls_offset] = "_thread_db_link_map_l_tls_offset",
@@ -148,7 +148,8 @@ static uint32_t discover_version_parse(const char *version)
 /* Debug builds and the like have other structures. */
 static const char *discover_odd_build(const struct discover *disc)
 {
-	if (discover_found(disc, SYM_ForgetReference))
+	/* From 3.13 on tracing does not change the objects, and release builds have the function. */
+	if (disc->python->version_hex < 0x030d0000 && discover_found(disc, SYM_ForgetReference))
 		return "a build with Py_TRACE_REFS";
 	if (discover_found(disc, SYM_NegativeRefcount))
 		return "a debug build (Py_DEBUG)";
