@@ -97,6 +97,7 @@ $(SKEL): $(O)/pitviper.bpf.o
 UNIT_SRC := $(wildcard tests/unit/test_*.c)
 UNIT_BIN := $(UNIT_SRC:tests/unit/%.c=$(O)/tests/unit/%)
 -include tests/walker/Makefile.inc
+-include tests/golden/Makefile.inc
 
 $(O)/tests/unit/%: $(O)/tests/unit/%.o $(LIB)
 	$(call say,LINK,$@)
