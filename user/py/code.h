@@ -20,13 +20,18 @@
 #define PY_NAME_MAX  (1u << 20) /* code points of a name or file that are read from a process */
 #define PY_TABLE_MAX (4u << 20) /* bytes of a line table that are read from a process */
 
+/* The parts of a code object. */
+#define PY_CODE_NAME  0x1
+#define PY_CODE_FILE  0x2
+#define PY_CODE_TABLE 0x4
+
 struct py_code {
 	struct buf name; /* UTF-8 */
 	struct buf file; /* UTF-8 */
 	struct buf table;
 	int32_t firstlineno;
 	int32_t firsttraceable;
-	bool complete; /* nothing was cut or unreadable */
+	uint32_t lacks; /* PY_CODE_*: parts that are cut or, if empty, were not readable */
 };
 
 /* Zero-initialised is empty. */
@@ -40,6 +45,13 @@ void py_string_to_utf8(const void *data, size_t len, unsigned int kind, struct b
  * record; -ENOMEM.
  */
 int py_code_from_event(const struct pv_symbol *symbol, size_t size, struct py_code *code);
+
+/*
+ * Append the str object at @addr of process @pid to @out, at most PY_NAME_MAX code points of it;
+ * *cut: there are more. 0; -EFAULT: not readable or no str; -ESRCH; -ENOMEM.
+ */
+int py_string_from_process(pid_t pid, const struct pv_layout *layout, uint64_t addr, bool *cut,
+                           struct buf *out);
 
 /*
  * Read the code object at @addr of process @pid whose fingerprint must be @fp before and after.

@@ -8,6 +8,7 @@
 #ifndef PV_PY_LINETABLE_H
 #define PV_PY_LINETABLE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -18,5 +19,12 @@
  */
 int32_t py_line(uint16_t version, const void *table, size_t len, int32_t firstlineno,
                 int32_t lasti);
+
+/*
+ * Is py_line() of @lasti sure although only the first @len bytes of the table are there? Up to 3.9
+ * the last entry of a table is open-ended, so that a cut table would lend its last line to all that
+ * follows; later formats say themselves, by line 0, that they end too early.
+ */
+bool py_line_reaches(uint16_t version, const void *table, size_t len, int32_t lasti);
 
 #endif

@@ -20,13 +20,16 @@
 #define SYM_NONE     UINT32_MAX
 #define SYM_CODE_MAX (1u << 20) /* code objects in one session; beyond: [unknown], counted */
 
+/* Bytes of distinct names and tables in one session, so that no target can fill our memory. */
+#define SYM_BYTES_MAX (512ull << 20)
+
 struct sym_stats {
 	uint64_t code_cnt;    /* code objects known */
 	uint64_t from_ring;   /* of these, complete from the ring */
 	uint64_t from_memory; /* of these, completed from the process */
-	uint64_t stale;       /* another code object was there by then */
-	uint64_t missing; /* the process was gone or the memory unreadable: shown as [unknown] */
-	uint64_t refused; /* over SYM_CODE_MAX */
+	uint64_t stale;       /* another code object was there when it was to be read */
+	uint64_t missing;     /* seen, and not known (yet): shown as [unknown function] */
+	uint64_t refused;     /* over SYM_CODE_MAX or SYM_BYTES_MAX */
 };
 
 struct sym;
@@ -37,7 +40,7 @@ void sym__free(struct sym *sym);
 /*
  * The dense id of the code object in @frame of process image @image (any number that is never
  * reused in the session). New ones are empty until sym__learn() or sym__complete() fill them.
- * SYM_NONE: no memory or over the bound.
+ * SYM_NONE: no memory, over the bound, or an unreadable frame, which has no code object.
  */
 uint32_t sym__code(struct sym *sym, uint32_t image, const struct pv_frame *frame);
 /* Is anything (a name at least) known of it? */
