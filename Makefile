@@ -64,9 +64,10 @@ $(O)/%.o: %.c | $(ASSETS)
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c $< -o $@
 
-$(O)/user/kern/%.o: $(SKEL)
+KERN_OBJ := $(filter $(O)/user/kern/%,$(LIB_OBJ))
+$(KERN_OBJ): $(SKEL)
 # libbpf's generated code is not ours to warn about.
-$(O)/user/kern/%.o: CPPFLAGS += -isystem $(O)
+$(KERN_OBJ): CPPFLAGS += -isystem $(O)
 
 # A file of user/out/assets/ as the bytes of a C array.
 $(O)/assets/%.inc: user/out/assets/%
