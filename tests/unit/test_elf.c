@@ -276,6 +276,13 @@ static void test_tls_decode(void **state)
 	assert_false(with_offset);
 	assert_int_equal(recipe.off, 8);
 	assert_int_equal(recipe.slot, 0x1000 + 8 + 0x1000);
+	/* 3.15.2, GCC 16: the frame is gone before the load */
+	assert_int_equal(decode("f3 0f 1e fa 55 48 89 e5 48 8d 3d d1 a6 4a 00 e8 cc 9d cf ff 5d "
+	                        "48 8b 80 08 00 00 00 c3",
+	                        &recipe, &with_offset),
+	                 0);
+	assert_int_equal(recipe.slot, 0x1000 + 15 + 0x4aa6d1);
+	assert_int_equal(recipe.off, 8);
 }
 
 static void test_tls_decode_refuses(void **state)

@@ -56,8 +56,8 @@ static void tls_prologue(struct tls_code *code)
 	}
 }
 
-/* add $i8,%rsp; pop %rbp; pop %rcx; pop %rdx; leave: then ret. */
-static bool tls_epilogue(struct tls_code *code)
+/* add $i8,%rsp; pop %rbp; pop %rcx; pop %rdx; leave: a few. */
+static void tls_unwind(struct tls_code *code)
 {
 	int32_t ignored;
 
@@ -68,6 +68,11 @@ static bool tls_epilogue(struct tls_code *code)
 		if (!tls_take(code, "\x48\x83\xc4", 3) || !tls_take_i8(code, &ignored))
 			break;
 	}
+}
+
+static bool tls_epilogue(struct tls_code *code)
+{
+	tls_unwind(code);
 	return tls_take(code, "\xc3", 1);
 }
 
@@ -124,7 +129,10 @@ static bool tls_dynamic(struct tls_code *code, struct py_tls_recipe *recipe, boo
 	    !tls_take(code, "\xff\x15", 2) && !tls_take(code, "\x67\xe8", 2) &&
 	    !tls_take(code, "\xe8", 1))
 		return false;
-	if (!tls_take_i32(code, &target) || !tls_load_rax(code, &disp))
+	if (!tls_take_i32(code, &target))
+		return false;
+	tls_unwind(code); /* the compiler may move it before the load */
+	if (!tls_load_rax(code, &disp))
 		return false;
 	recipe->form = PY_TLS_MODULE;
 	recipe->off = disp;
