@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -218,6 +219,40 @@ static void test_forged_headers(void **state)
 	free(data);
 }
 
+/* A sparse file costs its owner nothing: tables and counts that fit it must not cost us memory. */
+static void test_sparse(void **state)
+{
+	size_t len;
+	unsigned char *data = read_self(&len);
+	Elf64_Ehdr *header = (void *)data;
+	Elf64_Shdr *sections = (void *)(data + header->e_shoff);
+	struct rusage usage;
+	int fd;
+
+	(void)state;
+	assert_true(header->e_shoff % 8 == 0);
+	for (size_t i = 1; i < header->e_shnum; i++) {
+		uint64_t saved = sections[i].sh_size;
+
+		sections[i].sh_size = 1u << 30;
+		fd = file_of(data, len);
+		assert_int_equal(ftruncate(fd, 1ll << 40), 0);
+		exercise(fd);
+		close(fd);
+		sections[i].sh_size = saved;
+	}
+	/* The number of sections as a 64-bit number. */
+	header->e_shnum = 0;
+	sections[0].sh_size = 1u << 24;
+	fd = file_of(data, len);
+	assert_int_equal(ftruncate(fd, 1ll << 40), 0);
+	assert_null(elf__new(fd));
+	close(fd);
+	free(data);
+	assert_int_equal(getrusage(RUSAGE_SELF, &usage), 0);
+	assert_true(usage.ru_maxrss < 512 << 10);
+}
+
 static int decode(const char *hex, struct py_tls_recipe *recipe, bool *with_offset)
 {
 	unsigned char code[64];
@@ -305,13 +340,10 @@ static void test_tls_decode_refuses(void **state)
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_self),
-		cmocka_unit_test(test_read_bounds),
-		cmocka_unit_test(test_truncated),
-		cmocka_unit_test(test_shrinks),
-		cmocka_unit_test(test_forged_headers),
-		cmocka_unit_test(test_tls_decode),
-		cmocka_unit_test(test_tls_decode_refuses),
+		cmocka_unit_test(test_self),           cmocka_unit_test(test_read_bounds),
+		cmocka_unit_test(test_truncated),      cmocka_unit_test(test_shrinks),
+		cmocka_unit_test(test_forged_headers), cmocka_unit_test(test_sparse),
+		cmocka_unit_test(test_tls_decode),     cmocka_unit_test(test_tls_decode_refuses),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

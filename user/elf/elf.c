@@ -21,6 +21,8 @@ struct elf {
 	struct elf_segment tls;
 	bool has_tls;
 	bool has_interp;
+	size_t strings;  /* the section that elf_string() looked at last */
+	bool strings_ok; /* and whether it can be used */
 };
 
 static struct elf_segment elf_segment_of(const GElf_Phdr *phdr)
@@ -71,6 +73,27 @@ static int elf_read_segments(struct elf *elf)
 	return 0;
 }
 
+/*
+ * libelf allocates by what the file says. Counts that do not fit the header's own 16 bits lie
+ * elsewhere and are bounded by nothing but the size of the (perhaps sparse) file: refused.
+ */
+static bool elf_header_is_bearable(int fd)
+{
+	union {
+		unsigned char ident[EI_NIDENT];
+		Elf32_Ehdr e32;
+		Elf64_Ehdr e64;
+	} header = { 0 };
+	ssize_t got = pread(fd, &header, sizeof(header), 0);
+
+	if (got < (ssize_t)sizeof(header.e32) || memcmp(header.ident, ELFMAG, SELFMAG))
+		return false;
+	if (header.ident[EI_CLASS] == ELFCLASS32)
+		return header.e32.e_phnum != PN_XNUM && (header.e32.e_shnum || !header.e32.e_shoff);
+	return got == (ssize_t)sizeof(header.e64) && header.e64.e_phnum != PN_XNUM &&
+	       (header.e64.e_shnum || !header.e64.e_shoff);
+}
+
 struct elf *elf__new(int fd)
 {
 	const unsigned char host =
@@ -81,6 +104,10 @@ struct elf *elf__new(int fd)
 
 	if (fstat(fd, &st))
 		return NULL;
+	if (!elf_header_is_bearable(fd)) {
+		errno = ENOEXEC;
+		return NULL;
+	}
 	elf_version(EV_CURRENT);
 	elf = calloc(1, sizeof(*elf));
 	if (!elf)
@@ -138,6 +165,22 @@ bool elf__has_sections(struct elf *elf)
 	return !elf_getshdrnum(elf->handle, &cnt) && cnt > 1;
 }
 
+/* A string of section @index. The section must not be huge, nor compressed: libelf would unpack it. */
+static const char *elf_string(struct elf *elf, size_t index, size_t at)
+{
+	GElf_Shdr shdr;
+	Elf_Scn *scn;
+
+	if (index != elf->strings) {
+		scn = elf_getscn(elf->handle, index);
+		elf->strings = index;
+		elf->strings_ok = scn && gelf_getshdr(scn, &shdr) && shdr.sh_type == SHT_STRTAB &&
+		                  shdr.sh_size <= ELF_TABLE_MAX &&
+		                  !(shdr.sh_flags & SHF_COMPRESSED);
+	}
+	return elf->strings_ok ? elf_strptr(elf->handle, index, at) : NULL;
+}
+
 int elf__section(struct elf *elf, const char *name, struct elf_section *section)
 {
 	Elf_Scn *scn = NULL;
@@ -151,7 +194,7 @@ int elf__section(struct elf *elf, const char *name, struct elf_section *section)
 
 		if (!gelf_getshdr(scn, &shdr))
 			continue;
-		found = elf_strptr(elf->handle, names, shdr.sh_name);
+		found = elf_string(elf, names, shdr.sh_name);
 		if (!found || strcmp(found, name))
 			continue;
 		*section = (struct elf_section){
@@ -169,7 +212,7 @@ static Elf_Scn *elf_next_table(struct elf *elf, Elf_Scn *scn, uint32_t type, GEl
 {
 	while ((scn = elf_nextscn(elf->handle, scn))) {
 		if (gelf_getshdr(scn, shdr) && shdr->sh_type == type && shdr->sh_entsize &&
-		    shdr->sh_size <= ELF_TABLE_MAX)
+		    shdr->sh_size <= ELF_TABLE_MAX && !(shdr->sh_flags & SHF_COMPRESSED))
 			return scn;
 	}
 	return NULL;
@@ -216,7 +259,7 @@ size_t elf__symbols(struct elf *elf, bool symtab, struct elf_symbol *symbols, si
 				break;
 			if (sym.st_shndx == SHN_UNDEF)
 				continue;
-			name = elf_strptr(elf->handle, shdr.sh_link, sym.st_name);
+			name = elf_string(elf, shdr.sh_link, sym.st_name);
 			if (name && filter & elf_name_filter(name))
 				elf_match_symbol(name, &sym, symbols, cnt);
 		}
@@ -335,7 +378,7 @@ bool elf__needs(struct elf *elf, const char *prefix)
 	GElf_Dyn dyn;
 
 	for (int at = 0; elf_dynamic(elf, DT_NEEDED, &at, &dyn, &shdr);) {
-		const char *name = elf_strptr(elf->handle, shdr.sh_link, dyn.d_un.d_val);
+		const char *name = elf_string(elf, shdr.sh_link, dyn.d_un.d_val);
 
 		if (name && !strncmp(name, prefix, strlen(prefix)))
 			return true;
@@ -389,7 +432,7 @@ size_t elf__build_id(struct elf *elf, uint8_t *out, size_t max)
 		size_t len;
 
 		if (!gelf_getphdr(elf->handle, (int)i, &phdr) || phdr.p_type != PT_NOTE ||
-		    phdr.p_filesz > ELF_TABLE_MAX || phdr.p_offset > elf->file_sz ||
+		    phdr.p_filesz > ELF_NOTE_MAX || phdr.p_offset > elf->file_sz ||
 		    phdr.p_filesz > elf->file_sz - phdr.p_offset)
 			continue;
 		data = elf_getdata_rawchunk(elf->handle, (int64_t)phdr.p_offset, phdr.p_filesz,

@@ -15,7 +15,8 @@
 #include <stdint.h>
 
 #define ELF_SEGMENT_MAX  64 /* PT_LOAD segments that are kept; a file with more is refused */
-#define ELF_TABLE_MAX    (1u << 28) /* bytes of a symbol or relocation table that are read */
+#define ELF_TABLE_MAX    (1u << 26) /* bytes of a symbol, string or relocation table that are read */
+#define ELF_NOTE_MAX     (1u << 16) /* bytes of a note segment that are read */
 #define ELF_BUILD_ID_MAX 64
 
 struct elf_segment {
