@@ -104,7 +104,11 @@ struct pv_layout {
 	struct pv_layout_code code;
 	struct pv_layout_str str;
 	__u16 interp_id; /* PyInterpreterState.id, i64 */
-	__u16 pad;
+	/*
+	 * PyInterpreterState._code_object_generation (u64), which changes whenever a code object
+	 * dies; 3.14 on. While it stands still no address can have changed its meaning.
+	 */
+	__u16 interp_code_generation;
 };
 
 /* How to read one thread-local pointer of the running thread. TP is the thread pointer (fs base). */

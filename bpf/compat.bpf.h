@@ -14,6 +14,7 @@
 #include <bpf/bpf_helpers.h>
 
 #include "bpf/abi_event.h"
+#include "bpf/pystack.bpf.h"
 
 #define PF_KTHREAD 0x00200000 /* include/linux/sched.h */
 
@@ -39,49 +40,35 @@ static __always_inline __u64 task_thread_pointer(struct task_struct *task)
 #endif
 }
 
-#define USER_REG_CNT 16
-
 /*
- * The general registers as they were in user mode at the tick. False when the tick met the kernel
- * and this kernel cannot give them (bpf_task_pt_regs: 5.15).
+ * The general registers of the interrupted user code, PV_USER_REG_CNT of them. Zeros when the tick
+ * met the kernel: the windows these are wanted for are a few user instructions long and make no
+ * system call.
  */
-static __always_inline bool user_regs_read(struct bpf_perf_event_data *ctx, __u64 *regs)
+static __always_inline void user_regs_read(struct bpf_perf_event_data *ctx, __u64 *regs)
 {
 #if defined(__TARGET_ARCH_x86)
-	/* cs & 3: the privilege level that was interrupted. */
-	bpf_user_pt_regs_t *now = &ctx->regs;
-	struct pt_regs saved;
+	bool user = (ctx->regs.cs & 3) == 3;
 
-	if ((now->cs & 3) == 3) {
-		saved = *now;
-	} else {
-		struct task_struct *task;
-
-		if (!bpf_core_enum_value_exists(enum bpf_func_id, BPF_FUNC_task_pt_regs))
-			return false;
-		task = bpf_get_current_task_btf();
-		if (bpf_probe_read_kernel(&saved, sizeof(saved), (void *)bpf_task_pt_regs(task)))
-			return false;
-	}
-	regs[0] = saved.rax;
-	regs[1] = saved.rbx;
-	regs[2] = saved.rcx;
-	regs[3] = saved.rdx;
-	regs[4] = saved.rsi;
-	regs[5] = saved.rdi;
-	regs[6] = saved.rbp;
-	regs[7] = saved.r8;
-	regs[8] = saved.r9;
-	regs[9] = saved.r10;
-	regs[10] = saved.r11;
-	regs[11] = saved.r12;
-	regs[12] = saved.r13;
-	regs[13] = saved.r14;
-	regs[14] = saved.r15;
-	regs[15] = 0;
-	return true;
+#define USER_REG(i, name) regs[i] = user ? ctx->regs.name : 0
+	USER_REG(0, rax);
+	USER_REG(1, rbx);
+	USER_REG(2, rcx);
+	USER_REG(3, rdx);
+	USER_REG(4, rsi);
+	USER_REG(5, rdi);
+	USER_REG(6, rbp);
+	USER_REG(7, r8);
+	USER_REG(8, r9);
+	USER_REG(9, r10);
+	USER_REG(10, r11);
+	USER_REG(11, r12);
+	USER_REG(12, r13);
+	USER_REG(13, r14);
+	USER_REG(14, r15);
+#undef USER_REG
 #else
-	return false;
+	__builtin_memset(regs, 0, PV_USER_REG_CNT * sizeof(*regs));
 #endif
 }
 

@@ -4,7 +4,6 @@
 #include <linux/bpf.h>
 #include <bpf/bpf_helpers.h>
 
-#include "bpf/compat.bpf.h"
 #include "bpf/fingerprint.h"
 #include "bpf/pystack.bpf.h"
 #include "bpf/symbols.bpf.h"
@@ -22,24 +21,32 @@
 #define LASTI_MAX (1 << 28)
 #define LASTI_MIN (-2)
 
-static __always_inline __u64 head_u64(const __u8 *head, __u32 off, __u32 cap)
+static __always_inline __u64 mix(__u64 x)
 {
-	return off <= cap - 8 ? *(__u64 *)(head + off) : 0;
+	x *= 0xd6e8feb86659fd93ull;
+	return x ^ x >> 32;
 }
 
-static __always_inline __u32 head_u32(const __u8 *head, __u32 off, __u32 cap)
+/* A field of the frame that was read last. Offsets come from the layout, so each use is bounded. */
+static __always_inline __u8 *frame_field(struct pv_walk *walk, __u32 off)
 {
-	return off <= cap - 4 ? *(__u32 *)(head + off) : 0;
+	__u64 at = (__u64)walk->head_at + off;
+
+	if (at > PV_WINDOW + PV_FRAME_READ_MAX - 8)
+		return walk->window;
+	/* Keeps the compiler from adding first and comparing then, which the verifier refuses. */
+	asm volatile("" : "+r"(at));
+	return walk->window + at;
 }
 
-static __always_inline __u8 head_u8(const __u8 *head, __u32 off, __u32 cap)
-{
-	return off <= cap - 1 ? head[off] : 0;
-}
+#define FRAME_U64(walk, off) (*(__u64 *)frame_field(walk, off))
+#define FRAME_U32(walk, off) (*(__u32 *)frame_field(walk, off))
+#define FRAME_U8(walk, off)  (*frame_field(walk, off))
 
-#define FRAME_U64(walk, off) head_u64((walk)->head, off, PV_FRAME_READ_MAX)
-#define FRAME_U8(walk, off)  head_u8((walk)->head, off, PV_FRAME_READ_MAX)
-#define CODE_U64(walk, off)  head_u64((walk)->code_head, off, PV_CODE_READ_MAX)
+static __always_inline __u64 code_u64(const struct pv_walk *walk, __u32 off)
+{
+	return off <= PV_CODE_READ_MAX - 8 ? *(__u64 *)(walk->code_head + off) : 0;
+}
 
 static __always_inline int over(struct pv_walk *walk, __u32 outcome)
 {
@@ -47,14 +54,37 @@ static __always_inline int over(struct pv_walk *walk, __u32 outcome)
 	return STEP_OVER;
 }
 
+/* Make the frame at @addr the one that FRAME_* speak of. 0, or -1: it is not in memory. */
 static __always_inline int frame_read(struct pv_walk *walk, const struct pv_layout *layout,
                                       __u64 addr)
 {
 	__u32 len = layout->frame.read_len;
+	__u64 ahead = addr - walk->window_start, below = walk->window_start - addr;
 
 	if (len > PV_FRAME_READ_MAX)
 		return -1;
-	return bpf_probe_read_user(walk->head, len, (void *)addr);
+	if (ahead < PV_WINDOW && ahead + len <= walk->window_len) {
+		walk->head_at = ahead;
+		return 0;
+	}
+	/*
+	 * A caller's frame lies just below its callee's on the thread's data stack. One read costs
+	 * the same for 80 bytes and little more for 2 KiB, so take what is below along.
+	 */
+	if (layout->chain != PV_CHAIN_FRAMEOBJECT && below < PV_WINDOW &&
+	    !bpf_probe_read_user(walk->window, PV_WINDOW, (void *)(addr + len - PV_WINDOW))) {
+		walk->window_start = addr + len - PV_WINDOW;
+		walk->window_len = PV_WINDOW;
+		walk->head_at = PV_WINDOW - len;
+		return 0;
+	}
+	walk->window_start = addr;
+	walk->window_len = 0;
+	walk->head_at = 0;
+	if (bpf_probe_read_user(walk->window, len, (void *)addr))
+		return -1;
+	walk->window_len = len;
+	return 0;
 }
 
 static __always_inline int code_read(struct pv_walk *walk, const struct pv_layout *layout,
@@ -70,7 +100,7 @@ static __always_inline int code_read(struct pv_walk *walk, const struct pv_layou
 /* Is what code_read() got a code object? */
 static __always_inline bool code_is_code(const struct pv_walk *walk, const struct pv_layout *layout)
 {
-	return !walk->PyCode_Type || CODE_U64(walk, layout->code.ob_type) == walk->PyCode_Type;
+	return !walk->PyCode_Type || code_u64(walk, layout->code.ob_type) == walk->PyCode_Type;
 }
 
 static __always_inline __u32 code_fingerprint(const struct pv_walk *walk,
@@ -82,7 +112,7 @@ static __always_inline __u32 code_fingerprint(const struct pv_walk *walk,
 	if (off > PV_CODE_READ_MAX - PV_FP_BYTES)
 		return 0;
 	if (layout->code.fp_str != PV_NO_FIELD) {
-		str = CODE_U64(walk, layout->code.fp_str);
+		str = code_u64(walk, layout->code.fp_str);
 		bpf_probe_read_user(&hash, sizeof(hash), (void *)(str + layout->str.hash));
 	}
 	return pv_fingerprint((const __u64 *)(walk->code_head + off), hash);
@@ -103,44 +133,64 @@ static __always_inline void push(struct pv_walk *walk, __u64 addr, __u32 kind, _
 }
 
 /* Start of the bytecode that instr_ptr points into: the code's own, or this thread's copy of it. */
-static __always_inline __u64 bytecode_start(const struct pv_walk *walk,
-                                            const struct pv_layout *layout, __u64 code)
+static __always_inline __u64 bytecode_start(struct pv_walk *walk, const struct pv_layout *layout,
+                                            __u64 code)
 {
 	__u64 start = code + layout->code.co_code_adaptive;
-	__u64 array, index, entry = 0;
+	__u64 array = 0, index, entry = 0;
 
 	if (layout->frame.tlbc_index == PV_NO_FIELD)
 		return start;
-	index = head_u32(walk->head, layout->frame.tlbc_index, PV_FRAME_READ_MAX);
+	index = FRAME_U32(walk, layout->frame.tlbc_index);
 	if (!index)
 		return start;
 	/* _PyCodeArray { Py_ssize_t size; char *entries[]; }, 3.14 Include/cpython/code.h */
-	array = CODE_U64(walk, layout->code.co_tlbc);
-	if (bpf_probe_read_user(&entry, sizeof(entry), (void *)(array + 8 + 8 * index)))
-		return 0;
+	bpf_probe_read_user(&array, sizeof(array), (void *)(code + layout->code.co_tlbc));
+	bpf_probe_read_user(&entry, sizeof(entry), (void *)(array + 8 + 8 * index));
 	return entry;
 }
 
+#define CODE_OK         0
+#define CODE_NONE       1 /* there is no code object at that address */
+#define CODE_UNREADABLE 2
+
 /*
- * Record the Python frame in walk->head. 0; -1: this is no frame of a Python function.
+ * The fingerprint of the code object at @code, from the memo where that is safe. Only what was
+ * sent enters the memo: the rest must come by here again.
  */
+static __always_inline int code_identify(struct pv_walk *walk, const struct pv_layout *layout,
+                                         __u64 code, __u32 *fp)
+{
+	struct pv_memo *memo = &walk->memo[mix(code >> 4) & (PV_MEMO_CNT - 1)];
+
+	if (memo->code == code && memo->epoch == walk->epoch) {
+		*fp = memo->fp;
+		return CODE_OK;
+	}
+	if (code_read(walk, layout, code))
+		return CODE_UNREADABLE;
+	if (!code_is_code(walk, layout))
+		return CODE_NONE;
+	*fp = code_fingerprint(walk, layout);
+	if (symbols_note(walk, code, *fp)) {
+		memo->code = code;
+		memo->epoch = walk->epoch;
+		memo->fp = *fp;
+	}
+	return CODE_OK;
+}
+
+/* Record the Python frame that was read. 0; -1: this is no frame of a Python function. */
 static __always_inline int record(struct pv_walk *walk, const struct pv_layout *layout, __u8 owner)
 {
 	__u64 code = FRAME_U64(walk, layout->frame.code) & ~(__u64)STACKREF_TAGS;
-	__u32 kind = PV_FRAME_PYTHON, fp;
+	__u32 kind = PV_FRAME_PYTHON, fp = 0;
 	__s64 lasti;
 
 	if (!code)
 		return -1;
-	if (code_read(walk, layout, code)) {
-		push(walk, code, PV_FRAME_UNREADABLE, 0, 0);
-		walk->unreadable = 1;
-		return 0;
-	}
-	if (!code_is_code(walk, layout))
-		return -1;
 	if (layout->chain == PV_CHAIN_FRAMEOBJECT) {
-		lasti = (__s32)head_u32(walk->head, layout->frame.instr, PV_FRAME_READ_MAX);
+		lasti = (__s32)FRAME_U32(walk, layout->frame.instr);
 	} else {
 		lasti = FRAME_U64(walk, layout->frame.instr) - bytecode_start(walk, layout, code);
 		if (owner == layout->frame.owner_generator)
@@ -148,9 +198,15 @@ static __always_inline int record(struct pv_walk *walk, const struct pv_layout *
 	}
 	if (lasti < LASTI_MIN || lasti > LASTI_MAX)
 		return -1;
-	fp = code_fingerprint(walk, layout);
+	switch (code_identify(walk, layout, code, &fp)) {
+	case CODE_NONE:
+		return -1;
+	case CODE_UNREADABLE:
+		kind = PV_FRAME_UNREADABLE;
+		walk->unreadable = 1;
+		break;
+	}
 	push(walk, code, kind, fp, (__s32)lasti);
-	symbols_note(walk, code, fp);
 	return 0;
 }
 
@@ -161,29 +217,48 @@ static __always_inline int cframe_read(const struct pv_layout *layout, __u64 cfr
 	       bpf_probe_read_user(previous, 8, (void *)(cframe + layout->cframe.previous));
 }
 
+static __always_inline int seek(struct pv_walk *walk, enum pv_walk_mode mode)
+{
+	walk->mode = mode;
+	walk->reg_next = 0;
+	walk->found = 0;
+	return STEP_MORE;
+}
+
 /*
  * The run that began at the leaf is not what a finished chain looks like. 3.11 and 3.12 point
- * tstate->cframe at a new C frame before that says which frame is current (Python/ceval.c,
- * _PyEval_EvalFrameDefault), so the truth is one cframe further down: the caller, at its call.
+ * tstate->cframe at a new C frame before that says which frame is current and what is below
+ * (Python/ceval.c, _PyEval_EvalFrameDefault). The truth is one cframe further down, the caller at
+ * its call, and the pointer to it most often still in a register.
  */
 static __always_inline int run_failed(struct pv_walk *walk, const struct pv_layout *layout)
 {
+	if (layout->chain != PV_CHAIN_CFRAME || walk->run_cnt || walk->from_cframe ||
+	    walk->from_register)
+		return over(walk, PV_CNT_TORN);
+	return seek(walk, PV_WALK_SEEK_CFRAME);
+}
+
+/* Begin again with the run that @cframe holds. */
+static __always_inline int restart(struct pv_walk *walk, const struct pv_layout *layout,
+                                   __u64 cframe)
+{
 	__u64 current = 0, previous = 0;
 
-	if (layout->chain != PV_CHAIN_CFRAME || walk->run_cnt || walk->retried || walk->rescued)
+	if (cframe_read(layout, cframe, &current, &previous))
 		return over(walk, PV_CNT_TORN);
-	if (cframe_read(layout, walk->cframe_prev, &current, &previous))
-		return over(walk, PV_CNT_TORN);
-	walk->retried = 1;
+	walk->from_cframe = 1;
+	walk->mode = PV_WALK_FRAME;
 	walk->walked_cnt = 0;
 	walk->unreadable = 0;
 	walk->new_cnt = 0;
 	walk->frame = current;
 	walk->leaf = current;
 	walk->cframe_prev = previous;
-	if (!current)
-		return over(walk, PV_CNT_NO_FRAMES);
-	return STEP_MORE;
+	if (current)
+		return STEP_MORE;
+	return over(walk, cframe == walk->tstate + layout->tstate.root_cframe ? PV_CNT_NO_FRAMES
+	                                                                      : PV_CNT_TORN);
 }
 
 /* The frame was the outermost of its run; @previous: the frame that called into C. */
@@ -223,45 +298,19 @@ static __always_inline int chain_ended(struct pv_walk *walk, const struct pv_lay
 	 * in a register of the thread.
 	 */
 	if (walk->walked_cnt == 1 && owner == layout->frame.owner_generator &&
-	    layout->frame.owner_entry != 0xff && !walk->rescued)
-		return over(walk, PV_WALK_RESCUE);
+	    layout->frame.owner_entry != 0xff && !walk->from_register && !walk->from_cframe)
+		return seek(walk, PV_WALK_SEEK_CALLER);
 	return run_failed(walk, layout);
 }
 
-__hidden int pystack_begin(struct pv_walk *walk, const struct pv_layout *layout)
-{
-	__u64 at = 0, current = 0, previous = 0;
-
-	walk->walked_cnt = 0;
-	walk->run_cnt = 0;
-	walk->new_cnt = 0;
-	walk->unreadable = 0;
-	walk->retried = 0;
-	walk->rescued = 0;
-	walk->cframe_prev = 0;
-	walk->outcome = PV_CNT_NO_FRAMES;
-	if (layout->chain == PV_CHAIN_CFRAME) {
-		if (bpf_probe_read_user(&at, 8, (void *)(walk->tstate + layout->tstate.cframe)) ||
-		    cframe_read(layout, at, &current, &previous))
-			return over(walk, PV_CNT_NO_STATE);
-		walk->cframe_prev = previous;
-	} else if (bpf_probe_read_user(&current, 8,
-	                               (void *)(walk->tstate + layout->tstate.frame))) {
-		return over(walk, PV_CNT_NO_STATE);
-	}
-	walk->frame = current;
-	walk->leaf = current;
-	return current ? STEP_MORE : STEP_OVER;
-}
-
-__hidden int pystack_step(struct pv_walk *walk, const struct pv_layout *layout)
+static __always_inline int step_frame(struct pv_walk *walk, const struct pv_layout *layout)
 {
 	__u64 previous;
 	__u8 owner = 0;
 
 	if (frame_read(walk, layout, walk->frame)) {
 		/* A cframe half-written points anywhere; a frame that was linked lies in memory. */
-		if (layout->chain == PV_CHAIN_CFRAME && !walk->run_cnt && !walk->retried)
+		if (layout->chain == PV_CHAIN_CFRAME && !walk->run_cnt && !walk->from_cframe)
 			return run_failed(walk, layout);
 		push(walk, walk->frame, PV_FRAME_UNREADABLE, 0, 0);
 		return over(walk, PV_CNT_UNREADABLE);
@@ -291,40 +340,141 @@ static __always_inline bool plausible_caller(struct pv_walk *walk, const struct 
 	__u64 code, current = 0, previous = 0;
 	__u8 owner;
 
-	if (!addr || addr & 7 || addr == walk->leaf || frame_read(walk, layout, addr))
+	if (addr == walk->leaf || frame_read(walk, layout, addr))
 		return false;
 	owner = FRAME_U8(walk, layout->frame.owner);
 	if (owner > OWNER_MAX)
 		return false;
 	if (owner >= layout->frame.owner_entry) {
 		/* Resumed from C: the entry frame must be this run's own. */
-		if (layout->chain == PV_CHAIN_CFRAME &&
-		    cframe_read(layout, walk->cframe_prev, &current, &previous))
+		if (layout->chain != PV_CHAIN_CFRAME)
+			return true;
+		if (cframe_read(layout, walk->cframe_prev, &current, &previous))
 			return false;
-		code = FRAME_U64(walk, layout->frame.previous);
-		return layout->chain != PV_CHAIN_CFRAME || code == current;
+		return FRAME_U64(walk, layout->frame.previous) == current;
 	}
 	code = FRAME_U64(walk, layout->frame.code) & ~(__u64)STACKREF_TAGS;
 	return FRAME_U64(walk, layout->frame.previous) && !code_read(walk, layout, code) &&
 	       code_is_code(walk, layout);
 }
 
-__hidden int pystack_rescue(struct pv_walk *walk, const struct pv_layout *layout, const __u64 *regs)
-{
-	__u64 found = 0;
+/* C frames lie one above the other on the thread's stack, the root one in the thread state. */
+#define CFRAME_SPAN_MAX (16u << 20)
 
-	walk->rescued = 1;
-	for (int i = 0; i < USER_REG_CNT; i++) {
-		if (regs[i] == found || !plausible_caller(walk, layout, regs[i]))
-			continue;
-		if (found)
+/* Could @addr be the C frame below tstate->cframe? The walk from it decides. */
+static __always_inline bool plausible_cframe(struct pv_walk *walk, const struct pv_layout *layout,
+                                             __u64 addr)
+{
+	__u64 current = 0, previous = 0;
+
+	if (addr == walk->tstate + layout->tstate.root_cframe)
+		return true;
+	if (addr <= walk->cframe || addr - walk->cframe > CFRAME_SPAN_MAX ||
+	    cframe_read(layout, addr, &current, &previous))
+		return false;
+	if (previous <= addr && previous != walk->tstate + layout->tstate.root_cframe)
+		return false;
+	return current && !(current & 7) && !frame_read(walk, layout, current) &&
+	       FRAME_U8(walk, layout->frame.owner) <= OWNER_MAX;
+}
+
+/* Look at one register. More than one that fits is as bad as none. */
+static __always_inline int step_seek(struct pv_walk *walk, const struct pv_layout *layout)
+{
+	__u32 index = walk->reg_next++;
+	__u64 addr;
+	bool fits;
+
+	if (index < PV_USER_REG_CNT) {
+		addr = walk->regs[index];
+		if (!addr || addr & 7 || addr == walk->found)
+			return STEP_MORE;
+		if (walk->mode == PV_WALK_SEEK_CALLER)
+			fits = plausible_caller(walk, layout, addr);
+		else
+			fits = plausible_cframe(walk, layout, addr);
+		if (!fits)
+			return STEP_MORE;
+		if (walk->found)
 			return over(walk, PV_CNT_TORN);
-		found = regs[i];
+		walk->found = addr;
+		return STEP_MORE;
 	}
-	if (!found)
+	if (walk->mode == PV_WALK_SEEK_CFRAME) {
+		if (!walk->found)
+			return restart(walk, layout, walk->cframe_prev);
+		walk->from_register = 1;
+		return restart(walk, layout, walk->found);
+	}
+	if (!walk->found)
 		return over(walk, PV_CNT_TORN);
-	walk->frame = found;
+	walk->from_register = 1;
+	walk->mode = PV_WALK_FRAME;
+	walk->frame = walk->found;
 	return STEP_MORE;
+}
+
+__hidden int pystack_step(struct pv_walk *walk, const struct pv_layout *layout)
+{
+	if (walk->mode == PV_WALK_FRAME)
+		return step_frame(walk, layout);
+	return step_seek(walk, layout);
+}
+
+/* Void the memo unless nothing can have changed since the tick before. */
+static __always_inline void epoch_begin(struct pv_walk *walk, const struct pv_layout *layout)
+{
+	__u64 interp = 0, generation = 0, key;
+
+	bpf_probe_read_user(&interp, sizeof(interp),
+	                    (void *)(walk->tstate + layout->tstate.interp));
+	walk->sample.interp = interp;
+	if (layout->interp_code_generation == PV_NO_FIELD ||
+	    bpf_probe_read_user(&generation, sizeof(generation),
+	                        (void *)(interp + layout->interp_code_generation))) {
+		walk->epoch++;
+		return;
+	}
+	key = mix(mix(walk->proc_tag + interp) + generation);
+	if (key != walk->epoch_key)
+		walk->epoch++;
+	walk->epoch_key = key;
+}
+
+__hidden int pystack_begin(struct pv_walk *walk, const struct pv_layout *layout)
+{
+	__u64 current = 0, previous = 0;
+
+	walk->cframe = 0;
+	walk->cframe_prev = 0;
+	walk->mode = PV_WALK_FRAME;
+	walk->walked_cnt = 0;
+	walk->run_cnt = 0;
+	walk->new_cnt = 0;
+	walk->unreadable = 0;
+	walk->from_cframe = 0;
+	walk->from_register = 0;
+	walk->window_start = 0;
+	walk->window_len = 0;
+	epoch_begin(walk, layout);
+	if (layout->chain == PV_CHAIN_CFRAME) {
+		if (bpf_probe_read_user(&walk->cframe, 8,
+		                        (void *)(walk->tstate + layout->tstate.cframe)) ||
+		    cframe_read(layout, walk->cframe, &current, &previous))
+			return over(walk, PV_CNT_NO_STATE);
+		walk->cframe_prev = previous;
+	} else if (bpf_probe_read_user(&current, 8,
+	                               (void *)(walk->tstate + layout->tstate.frame))) {
+		return over(walk, PV_CNT_NO_STATE);
+	}
+	walk->frame = current;
+	walk->leaf = current;
+	if (current)
+		return STEP_MORE;
+	if (layout->chain == PV_CHAIN_CFRAME &&
+	    walk->cframe != walk->tstate + layout->tstate.root_cframe)
+		return run_failed(walk, layout);
+	return over(walk, PV_CNT_NO_FRAMES);
 }
 
 struct walk_ctx {
@@ -343,6 +493,8 @@ __hidden void pystack_walk(struct pv_walk *walk, const struct pv_layout *layout)
 {
 	struct walk_ctx ctx = { walk, layout };
 
+	if (pystack_begin(walk, layout))
+		return;
 	/* Stands if the walk does not come to an end of its own. */
 	walk->outcome = PV_CNT_TRUNCATED;
 	bpf_loop(PV_WALK_MAX, walk_one, &ctx, 0);

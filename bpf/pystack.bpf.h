@@ -29,46 +29,77 @@ struct pv_new_code {
 	__u64 fp;
 };
 
-/* Not an outcome of the tick: the walk waits for pystack_rescue(). */
-#define PV_WALK_RESCUE PV_COUNTER_CNT
+/* Bytes of the thread's data stack that are read at once: frames of one thread lie side by side. */
+#define PV_WINDOW 2048
+
+/* Code objects whose fingerprint this CPU took lately, by address; see walk->epoch. */
+#define PV_MEMO_CNT 128
+
+struct pv_memo {
+	__u64 code;
+	__u64 epoch;
+	__u64 fp;
+};
+
+/* What the next step looks for. */
+enum pv_walk_mode {
+	PV_WALK_FRAME = 0,       /* read walk->frame */
+	PV_WALK_SEEK_CALLER = 1, /* which register holds the frame that called the leaf? */
+	PV_WALK_SEEK_CFRAME = 2, /* which register holds the previous C frame? */
+};
+
+#define PV_USER_REG_CNT 15
 
 struct pv_walk {
 	/* Set by the caller. */
 	__u64 tstate;
 	__u64 PyCode_Type;
-	__u64 proc_tag; /* any hash of the process identity */
+	__u64 proc_tag;              /* any hash of the process identity */
+	__u64 regs[PV_USER_REG_CNT]; /* of the interrupted user code; zeros if they are not known */
 	/* Position. */
 	__u64 frame;       /* to be read next */
-	__u64 cframe_prev; /* 3.11, 3.12: the cframe below the run being walked */
+	__u64 cframe;      /* 3.11, 3.12: tstate->cframe */
+	__u64 cframe_prev; /* the cframe below the run being walked */
 	__u64 leaf;        /* the frame the walk began with */
+	__u64 found;       /* by a seek, so far */
+	__u32 mode;        /* enum pv_walk_mode */
+	__u32 reg_next;    /* register a seek looks at next */
 	/* Findings. */
 	__u32 walked_cnt;
 	__u32 outcome; /* enum pv_counter when the walk is over */
 	__u32 run_cnt; /* entry frames passed */
 	__u32 new_cnt;
 	__u8 unreadable;
-	__u8 retried; /* went back to the previous cframe */
-	__u8 rescued; /* caller came from a register */
+	__u8 from_cframe;   /* the leaf run was taken from the previous cframe */
+	__u8 from_register; /* a frame or cframe was taken from a register */
 	__u8 pad[5];
 	struct pv_new_code new_codes[PV_NEW_CODE_MAX];
-	/* What was read last. */
-	__u8 head[PV_FRAME_READ_MAX];
+	/*
+	 * Memo entries of another epoch are void. The epoch ends with every tick, except where the
+	 * interpreter says (interp_code_generation) that no code object died since: epoch_key.
+	 */
+	__u64 epoch;
+	__u64 epoch_key;
+	struct pv_memo memo[PV_MEMO_CNT];
+	/* What was read last: the frame at window + head_at, the code object. */
+	__u64 window_start;
+	__u32 window_len;
+	__u32 head_at;
+	__u8 window[PV_WINDOW + PV_FRAME_READ_MAX];
 	__u8 code_head[PV_CODE_READ_MAX];
 	/* The record that goes out: the caller fills the header, the walk the frames behind it. */
 	struct pv_sample sample;
 	struct pv_frame frames[PV_MAX_FRAMES];
 };
 
-/* Begin at the leaf frame of @walk->tstate. 0: go on; 1: over, see outcome. */
-int pystack_begin(struct pv_walk *walk, const struct pv_layout *layout);
-/* Read one frame. 0: go on; 1: over, see outcome (or PV_WALK_RESCUE). */
-int pystack_step(struct pv_walk *walk, const struct pv_layout *layout);
 /*
- * After PV_WALK_RESCUE: find the caller's frame among @regs (USER_REG_CNT of them). 0: found, go on;
- * 1: over, TORN.
+ * Walk from the leaf of @walk->tstate to the root or PV_WALK_MAX. Afterwards outcome, walked_cnt,
+ * frames (see PV_ROOT_FRAMES for deep ones) and new_codes are final.
  */
-int pystack_rescue(struct pv_walk *walk, const struct pv_layout *layout, const __u64 *regs);
-/* Repeat the step until it is over or PV_WALK_MAX is reached. */
 void pystack_walk(struct pv_walk *walk, const struct pv_layout *layout);
+
+/* Parts of it, for tests: begin, then step until it returns 1. */
+int pystack_begin(struct pv_walk *walk, const struct pv_layout *layout);
+int pystack_step(struct pv_walk *walk, const struct pv_layout *layout);
 
 #endif

@@ -69,7 +69,6 @@ static __always_inline __u32 sample_python(struct bpf_perf_event_data *ctx,
                                            struct task_struct *task, const struct pv_proc *proc)
 {
 	__u64 tp = task_thread_pointer(task);
-	__u64 regs[USER_REG_CNT];
 	struct pv_layout *layout;
 	struct pv_walk *walk;
 	__u32 key = proc->layout, zero = 0;
@@ -84,21 +83,16 @@ static __always_inline __u32 sample_python(struct bpf_perf_event_data *ctx,
 	walk->PyCode_Type = proc->PyCode_Type;
 	walk->proc_tag = proc->id.start_ns * 31 + ((__u64)proc->id.tgid << 32) + proc->id.exec_id;
 	walk->sample.thread_ident = tp;
-	if (!pystack_begin(walk, layout))
-		pystack_walk(walk, layout);
-	if (walk->outcome == PV_WALK_RESCUE) {
-		if (!user_regs_read(ctx, regs))
-			walk->outcome = PV_CNT_TORN;
-		else if (!pystack_rescue(walk, layout, regs))
-			pystack_walk(walk, layout);
-	}
+	if (layout->chain != PV_CHAIN_FRAMEOBJECT)
+		user_regs_read(ctx, walk->regs);
+	pystack_walk(walk, layout);
 	finish(walk);
 	if (walk->outcome != PV_CNT_COMPLETE && walk->outcome != PV_CNT_TRUNCATED &&
 	    walk->outcome != PV_CNT_UNREADABLE)
 		return walk->outcome;
-	if (walk->retried)
+	if (walk->from_cframe)
 		count(PV_CNT_RESCUED_CFRAME);
-	if (walk->rescued)
+	if (walk->from_register)
 		count(PV_CNT_RESCUED_REGISTER);
 	symbols_send(walk, layout, &proc->id);
 	return send_sample(walk, task, proc, layout);

@@ -73,23 +73,26 @@ static __always_inline bool seen_has(const struct seen_set *set, __u64 code, __u
 	       (set->way[1].code == code && set->way[1].tag == tag);
 }
 
-__hidden void symbols_note(struct pv_walk *walk, __u64 code, __u32 fp)
+__hidden bool symbols_note(struct pv_walk *walk, __u64 code, __u32 fp)
 {
 	struct seen_set *set = seen_set(code);
 	__u32 at = walk->new_cnt;
 
-	if (!set || seen_has(set, code, seen_tag(walk, fp)))
-		return;
+	if (!set)
+		return false;
+	if (seen_has(set, code, seen_tag(walk, fp)))
+		return true;
+	/* A recursion of a new function would fill the list with it. */
+	if (at && at <= PV_NEW_CODE_MAX && walk->new_codes[at - 1].code == code)
+		return false;
 	if (at >= PV_NEW_CODE_MAX) {
 		count(PV_CNT_SYMBOL_DEFERRED);
-		return;
+		return false;
 	}
-	/* A recursion of a new function would fill the list with it. */
-	if (at && walk->new_codes[at - 1].code == code)
-		return;
 	walk->new_codes[at].code = code;
 	walk->new_codes[at].fp = fp;
 	walk->new_cnt = at + 1;
+	return false;
 }
 
 #define HEAD_U64(s, off) ((off) <= PV_CODE_READ_MAX - 8 ? *(__u64 *)((s)->head + (off)) : 0)

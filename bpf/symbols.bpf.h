@@ -11,8 +11,8 @@
 #include "bpf/abi_event.h"
 #include "bpf/pystack.bpf.h"
 
-/* If code object (@code, @fp) was not sent yet, note it in @walk. */
-void symbols_note(struct pv_walk *walk, __u64 code, __u32 fp);
+/* Was code object (@code, @fp) sent by this CPU? If not, note it in @walk if there is room. */
+bool symbols_note(struct pv_walk *walk, __u64 code, __u32 fp);
 /* Send what was noted. @proc: whose code objects they are. */
 void symbols_send(struct pv_walk *walk, const struct pv_layout *layout,
                   const struct pv_proc_id *proc);

@@ -71,7 +71,7 @@ static void explain(int err, const char *step, char *what, size_t what_len)
 		         "this kernel offers no BTF (/sys/kernel/btf/vmlinux is missing); boot a "
 		         "kernel "
 		         "built with CONFIG_DEBUG_INFO_BTF=y");
-	else if (err == EPERM || err == EACCES)
+	else if (err == EPERM)
 		snprintf(what, what_len,
 		         "not permitted to %s: CAP_BPF, CAP_PERFMON and CAP_SYS_PTRACE are needed; "
 		         "run as root (sudo pitviper ...), 'pitviper doctor' shows what is missing",
@@ -169,7 +169,7 @@ struct kern *kern__open(const struct kern_opts *opts, char *what, size_t what_le
 		return kern;
 	explain(-err, step, what, what_len);
 	kern__free(kern);
-	if (err == -EPERM || err == -EACCES)
+	if (err == -EPERM)
 		errno = EPERM;
 	else
 		errno = err == -ENOMEM ? ENOMEM : ENOTSUP;
@@ -198,6 +198,9 @@ int kern__start_ticks(struct kern *kern, char *what, size_t what_len)
 	if (!kern->ticks)
 		return -errno;
 	err = ticks__follow(kern->ticks);
+	/* perf_event_paranoid answers EACCES; from bpf() that is the verifier's own word. */
+	if (err == -EACCES)
+		err = -EPERM;
 	if (err) {
 		explain(-err, "start a timer on each CPU (perf_event_open)", what, what_len);
 		ticks__free(kern->ticks);

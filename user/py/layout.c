@@ -87,6 +87,7 @@ static const struct debug_check debug_checks[] = {
 	{ DBG_STR_ASCII_SIZE, 8, 0, DBG_STR_SIZE_OF, 0 },
 	{ DBG_INTERPRETERS_HEAD, 8, 0, DBG_RUNTIME_SIZE, 8 },
 	{ DBG_INTERP_ID, 8, 0, DBG_FIELD_CNT, 8 },
+	{ DBG_INTERP_CODE_GENERATION, 8, 1, DBG_FIELD_CNT, 8 },
 };
 
 /* Sizes of structs, by the fields of their own, and how much may be read of each. */
@@ -251,6 +252,9 @@ static void debug_fill(const struct debug_view *view, uint16_t version, struct p
 		         .compact_bit = bits->compact_bit,
 		         .ascii_bit = bits->ascii_bit },
 		.interp_id = (uint16_t)value[DBG_INTERP_ID],
+		.interp_code_generation = value[DBG_INTERP_CODE_GENERATION]
+		                                  ? (uint16_t)value[DBG_INTERP_CODE_GENERATION]
+		                                  : PV_NO_FIELD,
 	};
 	debug_fill_code(view, layout);
 }

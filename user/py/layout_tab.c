@@ -58,14 +58,14 @@ const struct layout_row layout_rows[] = {
 				 .compact_data = 36, .bytes_size = 16, .bytes_data = 36,
 				 .kind_shift = PV_NO_SHIFT, .compact_bit = PV_NO_SHIFT,
 				 .ascii_bit = PV_NO_SHIFT },
-			.interp_id = NO,
+			.interp_id = NO, .interp_code_generation = NO,
 		},
 	},
 	{
 		.layout = {
 			.version = 0x0306, .chain = PV_CHAIN_FRAMEOBJECT,
 			TSTATE_OLD(16, 24, 152), FRAMEOBJECT(120, 128), CODE_OLD(36, 96, 32),
-			STR_WSTR, .interp_id = NO,
+			STR_WSTR, .interp_id = NO, .interp_code_generation = NO,
 		},
 	},
 	{
@@ -73,7 +73,7 @@ const struct layout_row layout_rows[] = {
 		.layout = {
 			.version = 0x0307, .chain = PV_CHAIN_FRAMEOBJECT,
 			TSTATE_OLD(16, 24, 176), FRAMEOBJECT(104, 112), CODE_OLD(36, 96, 32),
-			STR_WSTR, .interp_id = 16,
+			STR_WSTR, .interp_id = 16, .interp_code_generation = NO,
 		},
 		.offsets = { .tstate_current = 1480, .autotsskey = 1504, .interpreters_head = 24,
 			     .runtime_size_min = 1512, .runtime_size_max = 1536 },
@@ -82,7 +82,7 @@ const struct layout_row layout_rows[] = {
 		.layout = {
 			.version = 0x0308, .chain = PV_CHAIN_FRAMEOBJECT,
 			TSTATE_OLD(16, 24, 176), FRAMEOBJECT(104, 112), CODE_OLD(40, 104, 40),
-			STR_WSTR, .interp_id = 16,
+			STR_WSTR, .interp_id = 16, .interp_code_generation = NO,
 		},
 		.offsets = { .tstate_current = 1368, .autotsskey = 1392, .interpreters_head = 32,
 			     .runtime_size_min = 1448, .runtime_size_max = 1480 },
@@ -91,7 +91,7 @@ const struct layout_row layout_rows[] = {
 		.layout = {
 			.version = 0x0309, .chain = PV_CHAIN_FRAMEOBJECT,
 			TSTATE_OLD(16, 24, 176), FRAMEOBJECT(104, 112), CODE_OLD(40, 104, 40),
-			STR_WSTR, .interp_id = 24,
+			STR_WSTR, .interp_id = 24, .interp_code_generation = NO,
 		},
 		.offsets = { .tstate_current = 568, .autotsskey = 584, .interpreters_head = 32,
 			     .runtime_size_min = 648, .runtime_size_max = 664 },
@@ -100,7 +100,7 @@ const struct layout_row layout_rows[] = {
 		.layout = {
 			.version = 0x030a, .chain = PV_CHAIN_FRAMEOBJECT,
 			TSTATE_OLD(16, 24, 176), FRAMEOBJECT(96, 104), CODE_OLD(40, 104, 40),
-			STR_WSTR, .interp_id = 24,
+			STR_WSTR, .interp_id = 24, .interp_code_generation = NO,
 		},
 		.offsets = { .tstate_current = 568, .autotsskey = 584, .interpreters_head = 32,
 			     .runtime_size_min = 665, .runtime_size_max = 688 },
@@ -118,7 +118,7 @@ const struct layout_row layout_rows[] = {
 				  .co_firstlineno = 72, .co_filename = 112, .co_name = 128,
 				  .co_linetable = 136, .co_code_adaptive = 184,
 				  .co_firsttraceable = 168, .co_tlbc = NO },
-			STR_WSTR, .interp_id = 48,
+			STR_WSTR, .interp_id = 48, .interp_code_generation = NO,
 		},
 		.offsets = { .tstate_current = 576, .autotsskey = 592, .interpreters_head = 40,
 			     .runtime_size_min = 0x10000, .runtime_size_max = 0x80000 },
@@ -140,7 +140,7 @@ const struct layout_row layout_rows[] = {
 			.str = { .length = 16, .hash = 24, .state = 32, .ascii_data = 40,
 				 .compact_data = 56, .kind_shift = 2, .compact_bit = 5,
 				 .ascii_bit = 6, STR_BYTES },
-			.interp_id = 8,
+			.interp_id = 8, .interp_code_generation = NO,
 		},
 		.offsets = { .autotsskey = 1544, .interpreters_head = 40,
 			     .runtime_size_min = 0x10000, .runtime_size_max = 0x100000 },
@@ -177,7 +177,7 @@ const struct debug_row debug_rows[] = {
 		.version = 0x030e, .size = 760,
 		.at = {
 			[DBG_RUNTIME_SIZE] = 24, [DBG_INTERPRETERS_HEAD] = 40,
-			[DBG_INTERP_ID] = 56,
+			[DBG_INTERP_ID] = 56, [DBG_INTERP_CODE_GENERATION] = 160,
 			[DBG_TSTATE_SIZE] = 176, [DBG_TSTATE_INTERP] = 200,
 			[DBG_TSTATE_CURRENT_FRAME] = 208, [DBG_TSTATE_THREAD_ID] = 216,
 			[DBG_FRAME_SIZE] = 248, [DBG_FRAME_PREVIOUS] = 256,
@@ -199,7 +199,7 @@ const struct debug_row debug_rows[] = {
 		.version = 0x030f, .size = 888,
 		.at = {
 			[DBG_RUNTIME_SIZE] = 24, [DBG_INTERPRETERS_HEAD] = 40,
-			[DBG_INTERP_ID] = 56,
+			[DBG_INTERP_ID] = 56, [DBG_INTERP_CODE_GENERATION] = 160,
 			[DBG_TSTATE_SIZE] = 176, [DBG_TSTATE_INTERP] = 200,
 			[DBG_TSTATE_CURRENT_FRAME] = 208, [DBG_TSTATE_BASE_FRAME] = 216,
 			[DBG_TSTATE_THREAD_ID] = 240,
@@ -226,6 +226,7 @@ const char *const debug_field_names[DBG_FIELD_CNT] = {
 	[DBG_RUNTIME_SIZE] = "runtime_state.size",
 	[DBG_INTERPRETERS_HEAD] = "runtime_state.interpreters_head",
 	[DBG_INTERP_ID] = "interpreter_state.id",
+	[DBG_INTERP_CODE_GENERATION] = "interpreter_state.code_object_generation",
 	[DBG_TSTATE_SIZE] = "thread_state.size",
 	[DBG_TSTATE_INTERP] = "thread_state.interp",
 	[DBG_TSTATE_CURRENT_FRAME] = "thread_state.current_frame",
