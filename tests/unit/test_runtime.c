@@ -17,6 +17,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -376,6 +377,130 @@ static void test_not_python(void **state)
 	py_cache__free(cache);
 }
 
+/*
+ * A program linked against libpython that has not loaded it yet: a copy of this one whose libcmocka
+ * is renamed, mapped and not run.
+ */
+static void test_undecided(void **state)
+{
+	struct py_cache *cache = py_cache__new();
+	struct buf self = { 0 };
+	struct py_runtime runtime;
+	size_t renamed = 0;
+	void *map;
+	int fd;
+
+	(void)state;
+	assert_int_equal(file_read("/proc/self/exe", 64u << 20, &self), 0);
+	for (size_t i = 0; i + 10 < self.len; i++) {
+		if (memcmp(self.data + i, "libcmocka.", 10))
+			continue;
+		memcpy(self.data + i, "libpython.", 10);
+		renamed++;
+	}
+	assert_true(renamed > 0);
+	fd = memfd_create("program", MFD_CLOEXEC);
+	assert_true(fd >= 0);
+	assert_int_equal(write(fd, self.data, self.len), self.len);
+	map = mmap(NULL, self.len, PROT_READ | PROT_EXEC, MAP_PRIVATE, fd, 0);
+	assert_ptr_not_equal(map, MAP_FAILED);
+	assert_int_equal(py_runtime__find(cache, getpid(), &runtime), 0);
+	assert_int_equal(runtime.proc.state, PV_PROC_UNDECIDED);
+	assert_true(runtime.reason[0] != '\0');
+	munmap(map, self.len);
+	assert_int_equal(py_runtime__find(cache, getpid(), &runtime), 0);
+	assert_int_equal(runtime.proc.state, PV_PROC_NOT_PYTHON);
+	close(fd);
+	buf_free(&self);
+	py_cache__free(cache);
+}
+
+/*
+ * The bytes of the fingerprint must never change while a code object lives: not by specialisation,
+ * tracing, weak references, other threads, or by a look at the object's attributes.
+ */
+static const char fingerprint_script[] =
+	"import sys, weakref, threading, gc\n"
+	"try: import ctypes\n"
+	"except ImportError: sys.exit(4)\n"
+	"off, size = int(sys.argv[1]), int(sys.argv[2])\n"
+	"class A(object):\n"
+	"    x = 1\n"
+	"    def m(self): return self.x\n"
+	"    def __repr__(self): return super(A, self).__repr__()\n"
+	"def f(n): return sum([A().m() + len([i]) for i in range(n)])\n"
+	"def g(n):\n"
+	"    for i in range(n): yield i\n"
+	"def h(n):\n"
+	"    def inner(y): return n + y\n"
+	"    return sum(inner(i) for i in g(n))\n"
+	"codes = [x.__code__ for x in (f, g, h, A.m, A.__repr__, threading.Thread.run)]\n"
+	"snap = lambda: [ctypes.string_at(id(c) + off, size) for c in codes]\n"
+	"def work():\n"
+	"    for i in range(50): f(50); h(50); repr(A())\n"
+	"before = snap()\n"
+	"assert len(set(before)) == len(codes)\n"
+	"work()\n"
+	"trace = lambda *x: trace\n"
+	"sys.settrace(trace); work(); sys.settrace(None)\n"
+	"sys.setprofile(trace); work(); sys.setprofile(None)\n"
+	"refs = [weakref.ref(c) for c in codes]\n"
+	"for c in codes: c.co_code, c.co_varnames, hash(c), list(getattr(c, 'co_lines', list)())\n"
+	"f.__code__ = f.__code__\n"
+	"len = lambda x: 3\n"
+	"work()\n"
+	"threads = [threading.Thread(target=work) for i in range(3)]\n"
+	"for t in threads: t.start()\n"
+	"for t in threads: t.join()\n"
+	"gc.collect()\n"
+	"work(); sys.exit(0 if snap() == before else 3)\n";
+
+/* Was it there to be checked? Not unsupported versions, nor installations without ctypes. */
+static bool check_fingerprint(struct py_cache *cache, const char *python)
+{
+	struct py_runtime runtime;
+	struct self_report self;
+	struct child child;
+	char off[8], size[8];
+	int status;
+	pid_t pid;
+
+	child_start(&child, python, "wait");
+	if (!child_report(&child, &self) || !is_supported(&self)) {
+		child_end(&child);
+		return false;
+	}
+	assert_int_equal(py_runtime__find(cache, child.pid, &runtime), 0);
+	child_end(&child);
+	snprintf(off, sizeof(off), "%u", runtime.layout.code.fp_off);
+	snprintf(size, sizeof(size), "%u", PV_FP_BYTES);
+	pid = fork();
+	if (!pid) {
+		execl(python, python, "-c", fingerprint_script, off, size, NULL);
+		_exit(127);
+	}
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_true(WIFEXITED(status));
+	if (WEXITSTATUS(status) == 4)
+		return false;
+	assert_int_equal(WEXITSTATUS(status), 0);
+	return true;
+}
+
+static void test_fingerprint_is_stable(void **state)
+{
+	struct py_cache *cache = py_cache__new();
+	size_t checked = 0;
+
+	(void)state;
+	if (!python_cnt)
+		skip();
+	for (size_t i = 0; i < python_cnt; i++)
+		checked += check_fingerprint(cache, pythons[i]);
+	assert_true(checked > 0);
+	py_cache__free(cache);
+}
+
 /* From fork to a running interpreter: never refused, and decided in the end. */
 static void check_startup(struct py_cache *cache, const char *python)
 {
@@ -430,6 +555,8 @@ int main(void)
 		cmocka_unit_test(test_every_python),
 		cmocka_unit_test(test_recipes),
 		cmocka_unit_test(test_not_python),
+		cmocka_unit_test(test_undecided),
+		cmocka_unit_test(test_fingerprint_is_stable),
 		cmocka_unit_test(test_startup),
 	};
 

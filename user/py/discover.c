@@ -176,7 +176,7 @@ static const char *discover_table_source(uint32_t version_hex)
 
 #define refuse(python, ...) snprintf((python)->reason, sizeof((python)->reason), __VA_ARGS__)
 
-/* The size of _PyRuntime must be that of a release build of the version. 0: not known. */
+/* _PyRuntime must hold the fields that are read of it, and be no build that has far more. */
 static void discover_check_table(struct py_binary *python, uint64_t runtime_sz)
 {
 	unsigned int level = python->version_hex >> 4 & 0xf;
@@ -184,8 +184,8 @@ static void discover_check_table(struct py_binary *python, uint64_t runtime_sz)
 	if (level < 0xc)
 		refuse(python, "Python %s is a pre-release: its memory layout is not known",
 		       python->version);
-	else if (runtime_sz && (runtime_sz < python->offsets.runtime_size_min ||
-	                        runtime_sz > python->offsets.runtime_size_max))
+	else if (runtime_sz && (runtime_sz < python->offsets.autotsskey + 8u ||
+	                        runtime_sz > python->offsets.runtime_size_max * 2))
 		refuse(python, "Python %s: _PyRuntime has %llu bytes, which no known build has",
 		       python->version, (unsigned long long)runtime_sz);
 }
