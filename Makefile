@@ -99,6 +99,7 @@ UNIT_SRC := $(wildcard tests/unit/test_*.c)
 UNIT_BIN := $(UNIT_SRC:tests/unit/%.c=$(O)/tests/unit/%)
 -include tests/walker/Makefile.inc
 -include tests/golden/Makefile.inc
+-include tests/linetable/Makefile.inc
 
 $(O)/tests/unit/%: $(O)/tests/unit/%.o $(LIB)
 	$(call say,LINK,$@)
