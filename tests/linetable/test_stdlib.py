@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Every instruction of every interpreter's standard library has the line that it says itself."""
-import glob
+import json
 import os
 import re
 import subprocess
@@ -16,30 +16,21 @@ NO_COLUMNS_FILES = 60
 
 
 def interpreters():
-    """Version -> path, the first found of each; PITVIPER_PYTHONS goes first."""
-    found = {}
-    paths = os.environ.get('PITVIPER_PYTHONS', '').split(':')
-    root = os.environ.get('PYENV_ROOT', os.path.expanduser('~/.pyenv'))
-    paths += sorted(glob.glob(f'{root}/versions/*/bin/python[23].*'))
-    paths += sorted(glob.glob('/usr/local/bin/python3.*')) + sorted(glob.glob('/usr/bin/python3.*'))
-    for path in filter(None, paths):
-        if not re.fullmatch(r'python[23]\.\d+t?', os.path.basename(path)) \
-                and path not in os.environ.get('PITVIPER_PYTHONS', '').split(':'):
-            continue
-        run = subprocess.run([path, '-c', 'import sys; print(sys.version.split()[0])'],
-                             stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, check=False)
-        version = run.stdout.decode().strip()
-        if not run.returncode and re.fullmatch(r'2\.7\..*|3\.([6-9]|\d\d)\..*', version):
-            found.setdefault(version, path)
-    return found
+    """Id -> argv of every interpreter that there is and whose tables we read."""
+    found = subprocess.run([os.path.join(ROOT, 'tests', 'live', 'interpreters')],
+                           stdout=subprocess.PIPE, check=True)
+    return {one['id']: one['argv'] for one in json.loads(found.stdout)
+            if one['hexversion'] >> 16 == 0x0207 or one['hexversion'] >= 0x03060000}
 
 
 PYTHONS = interpreters()
 
 
 def check(python, options=(), args=()):
-    dump = [python, '-S', '-E', *options, os.path.join(HERE, 'dump_lines.py'), *args]
-    with subprocess.Popen(dump, stdout=subprocess.PIPE) as source:
+    # The program comes in by stdin: an interpreter in a chroot does not see the file.
+    with open(os.path.join(HERE, 'dump_lines.py'), 'rb') as program, \
+            subprocess.Popen([*python, '-S', '-E', *options, '-', *args], stdin=program,
+                             stdout=subprocess.PIPE) as source:
         run = subprocess.run([CHECKER], stdin=source.stdout, stdout=subprocess.PIPE,
                              stderr=subprocess.PIPE, check=False, universal_newlines=True)
         source.stdout.close()
