@@ -7,11 +7,12 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "collect/family.h"
 #include "collect/images.h"
 #include "collect/stacks.h"
 #include "collect/tracks.h"
 #include "kern/kern.h"
-#include "proc/process.h"
+#include "util/buf.h"
 #include "util/clock.h"
 #include "util/log.h"
 
@@ -40,6 +41,7 @@ struct session {
 	uint64_t refused_cnt; /* of these: a bound of ours was reached */
 	uint64_t cpu_ns;      /* our own when the session began */
 	struct buf pythons;
+	uint64_t due_cnt;             /* ticks there should have been */
 	uint64_t cnt[PV_COUNTER_CNT]; /* final, after session__stop() */
 };
 
@@ -156,7 +158,6 @@ int session__add_pid(struct session *session, pid_t pid)
 	return kern__set_proc(session->kern, &proc);
 }
 
-/* The children of @parent that run already, and theirs: their events were before our time. */
 static enum session_error start_pid(struct session *session, pid_t pid, char *what, size_t what_len)
 {
 	char reason[192] = "";
@@ -221,6 +222,14 @@ enum session_error session__start(struct session *session, char *what, size_t wh
 		error = start_pid(session, session->pids[i], what, what_len);
 		if (error)
 			return error;
+	}
+	if (session->opts.children && !session->opts.all) {
+		err = family_add(session->kern, session->images, session->pids,
+		                 session->opts.pid_cnt);
+		if (err) {
+			snprintf(what, what_len, "cannot list processes: %s", strerror(-err));
+			return SESSION_INTERNAL;
+		}
 	}
 	if (session->opts.all) {
 		err = kern__each_process(session->kern, scan_one, session);
@@ -402,9 +411,31 @@ int session__stop(struct session *session)
 	session->stopped = true;
 	kern__stop_ticks(session->kern);
 	session->stop_ns = clock_ns(CLOCK_MONOTONIC);
+	session->due_cnt = kern__due_cnt(session->kern);
 	err = drain(session);
 	tracks__name(session->tracks, session->images, session->stop_ns, true);
 	return err ? err : kern__counters(session->kern, session->cnt);
+}
+
+/* What user space has to add to the ledger; no outcomes of ticks. */
+static void fill_own_rows(struct session *session, struct profile_meta *meta)
+{
+	const struct sym_stats *sym = sym__stats(session->sym);
+	uint64_t missed = session->due_cnt > meta->tick_cnt ? session->due_cnt - meta->tick_cnt : 0;
+	const struct profile_ledger_row rows[] = {
+		{ "NOT_DELIVERED", "ticks not delivered",
+		  "the kernel merged late timer expirations into one, or throttled the timer",
+		  missed },
+		{ "REFUSED", "samples refused", "a bound of the collector was reached",
+		  session->refused_cnt },
+		{ "SYMBOL_MISSING", "code objects without a name",
+		  "the process was gone before they could be read", sym->missing + sym->refused },
+		{ "SYMBOL_STALE", "code objects replaced", "freed before their names could be read",
+		  sym->stale },
+	};
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++)
+		meta->events[meta->event_cnt++] = rows[i];
 }
 
 static void fill_meta(struct session *session, struct profile_meta *meta)
@@ -420,11 +451,14 @@ static void fill_meta(struct session *session, struct profile_meta *meta)
 		meta->outcomes[i] = outcome_rows[i];
 		meta->outcomes[i].count = session->cnt[i];
 	}
-	meta->event_cnt = sizeof(event_rows) / sizeof(*event_rows);
-	for (uint32_t i = 0; i < meta->event_cnt; i++) {
-		meta->events[i] = event_rows[i];
-		meta->events[i].count = session->cnt[PV_CNT_TICKS + 1 + i];
+	meta->event_cnt = 0;
+	for (size_t i = 0; i < sizeof(event_rows) / sizeof(*event_rows); i++) {
+		struct profile_ledger_row *row = &meta->events[meta->event_cnt++];
+
+		*row = event_rows[i];
+		row->count = session->cnt[PV_CNT_TICKS + 1 + i];
 	}
+	fill_own_rows(session, meta);
 }
 
 int session__profile(struct session *session, struct profile *profile, struct profile_meta *meta)

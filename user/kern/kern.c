@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <bpf/bpf.h>
@@ -142,6 +143,16 @@ static int kern_ring(struct kern *kern)
 	return 0;
 }
 
+/* PROC_PID_INIT_INO, include/linux/proc_ns.h */
+#define FIRST_PID_NAMESPACE 0xeffffffcu
+
+static bool in_first_pid_namespace(void)
+{
+	struct stat st;
+
+	return stat("/proc/self/ns/pid", &st) || st.st_ino == FIRST_PID_NAMESPACE;
+}
+
 struct kern *kern__open(const struct kern_opts *opts, char *what, size_t what_len)
 {
 	struct kern *kern = calloc(1, sizeof(*kern));
@@ -150,6 +161,15 @@ struct kern *kern__open(const struct kern_opts *opts, char *what, size_t what_le
 
 	if (!kern) {
 		snprintf(what, what_len, "out of memory");
+		return NULL;
+	}
+	if (!in_first_pid_namespace()) {
+		snprintf(what, what_len,
+		         "this is not the host's pid namespace, and the kernel counts processes by "
+		         "the "
+		         "host's pids; run pitviper on the host (docker run --pid=host)");
+		free(kern);
+		errno = ENOTSUP;
 		return NULL;
 	}
 	kern->wake_fd = -1;
@@ -223,6 +243,11 @@ void kern__stop_ticks(struct kern *kern)
 uint32_t kern__cpu_cnt(const struct kern *kern)
 {
 	return kern->ticks ? ticks__cpu_cnt(kern->ticks) : 0;
+}
+
+uint64_t kern__due_cnt(const struct kern *kern)
+{
+	return kern->ticks ? ticks__due_cnt(kern->ticks) : 0;
 }
 
 int kern__wake_fd(const struct kern *kern)

@@ -39,6 +39,8 @@ int kern__follow_cpus(struct kern *kern);
 /* After this no tick runs and the counters are final. */
 void kern__stop_ticks(struct kern *kern);
 uint32_t kern__cpu_cnt(const struct kern *kern);
+/* Ticks there should have been so far: see ticks__due_cnt(). */
+uint64_t kern__due_cnt(const struct kern *kern);
 
 /* A file descriptor that becomes readable when the ring wants to be drained early. */
 int kern__wake_fd(const struct kern *kern);

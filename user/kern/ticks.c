@@ -28,7 +28,8 @@ struct ticks {
 	struct tick *cpus;
 	int cpu_cap;
 	uint32_t cpu_cnt;
-	struct buf online; /* what ONLINE_PATH said last */
+	uint64_t gone_due_cnt; /* periods that passed on CPUs that have gone since */
+	struct buf online;     /* what ONLINE_PATH said last */
 	bool stopped;
 };
 
@@ -70,6 +71,16 @@ void ticks__free(struct ticks *ticks)
 	buf_free(&ticks->online);
 	free(ticks->cpus);
 	free(ticks);
+}
+
+/* A cpu-clock event counts nanoseconds. */
+static uint64_t tick_due_cnt(const struct ticks *ticks, const struct tick *tick)
+{
+	uint64_t count_ns = 0;
+
+	if (!tick->link || read(tick->fd, &count_ns, sizeof(count_ns)) != sizeof(count_ns))
+		return 0;
+	return count_ns / ticks->period_ns;
 }
 
 static int tick_open(struct ticks *ticks, int cpu)
@@ -135,6 +146,7 @@ int ticks__follow(struct ticks *ticks)
 	}
 	for (int cpu = 0; cpu < ticks->cpu_cap; cpu++) {
 		if (ticks->cpus[cpu].link && !online[cpu]) {
+			ticks->gone_due_cnt += tick_due_cnt(ticks, &ticks->cpus[cpu]);
 			tick_close(&ticks->cpus[cpu]);
 			ticks->cpu_cnt--;
 		} else if (!ticks->cpus[cpu].link && online[cpu]) {
@@ -168,4 +180,13 @@ void ticks__stop(struct ticks *ticks)
 uint32_t ticks__cpu_cnt(const struct ticks *ticks)
 {
 	return ticks->cpu_cnt;
+}
+
+uint64_t ticks__due_cnt(const struct ticks *ticks)
+{
+	uint64_t cnt = ticks->gone_due_cnt;
+
+	for (int cpu = 0; cpu < ticks->cpu_cap; cpu++)
+		cnt += tick_due_cnt(ticks, &ticks->cpus[cpu]);
+	return cnt;
 }

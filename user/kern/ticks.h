@@ -19,6 +19,11 @@ void ticks__free(struct ticks *ticks);
 int ticks__follow(struct ticks *ticks);
 /* Stop all; when this returns no program is running any more. */
 void ticks__stop(struct ticks *ticks);
+/*
+ * Timer periods that have passed on all CPUs so far. More than the program's runs where the kernel
+ * merged late expirations into one or throttled the event.
+ */
+uint64_t ticks__due_cnt(const struct ticks *ticks);
 /* CPUs that have an event. */
 uint32_t ticks__cpu_cnt(const struct ticks *ticks);
 

@@ -81,6 +81,24 @@ bool process_exists(pid_t pid)
 	return pid > 0 && (!kill(pid, 0) || errno == EPERM);
 }
 
+pid_t process_parent(pid_t pid)
+{
+	struct buf stat = { 0 };
+	char path[40];
+	const char *end;
+	int parent = 0;
+
+	/* "pid (comm) state ppid ...": comm may hold anything, parentheses too. proc(5) */
+	snprintf(path, sizeof(path), "/proc/%d/stat", pid);
+	if (!file_read(path, 4096, &stat)) {
+		end = strrchr(buf_str(&stat), ')');
+		if (!end || sscanf(end + 1, " %*c %d", &parent) != 1)
+			parent = 0;
+	}
+	buf_free(&stat);
+	return parent;
+}
+
 static int process_compare(const void *a, const void *b)
 {
 	pid_t left = *(const pid_t *)a, right = *(const pid_t *)b;

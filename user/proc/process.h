@@ -19,6 +19,8 @@ int process_cmdline(pid_t pid, struct buf *out);
 /* The thread's kernel name. 0 or -errno. */
 int process_comm(pid_t pid, pid_t tid, struct buf *out);
 bool process_exists(pid_t pid);
+/* The parent's pid; 0: none, or the process is gone. */
+pid_t process_parent(pid_t pid);
 /* Call @fn for every process in /proc by rising pid until it returns non-zero, which is returned. */
 int process_each(int (*fn)(void *ctx, pid_t pid), void *ctx);
 

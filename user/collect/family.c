@@ -1,0 +1,83 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "collect/family.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#include "proc/process.h"
+
+/* A process that runs already, for the search for children. */
+struct relative {
+	struct pv_proc_id id;
+	pid_t parent;
+	bool added;
+};
+
+struct family {
+	struct relative *items;
+	size_t cnt;
+	size_t cap;
+};
+
+static int on_process(void *ctx, const struct pv_proc_id *id)
+{
+	struct family *family = ctx;
+
+	if (family->cnt == family->cap) {
+		size_t cap = family->cap ? family->cap * 2 : 256;
+		struct relative *items = realloc(family->items, cap * sizeof(*items));
+
+		if (!items)
+			return -ENOMEM;
+		family->items = items;
+		family->cap = cap;
+	}
+	family->items[family->cnt++] =
+		(struct relative){ .id = *id, .parent = process_parent((pid_t)id->tgid) };
+	return 0;
+}
+
+static bool is_selected(const struct family *family, const pid_t *pids, size_t pid_cnt, pid_t pid)
+{
+	for (size_t i = 0; i < pid_cnt; i++)
+		if (pids[i] == pid)
+			return true;
+	for (size_t i = 0; i < family->cnt; i++)
+		if (family->items[i].added && (pid_t)family->items[i].id.tgid == pid)
+			return true;
+	return false;
+}
+
+/* One round over all processes; true: somebody was added. */
+static bool add_round(struct family *family, struct images *images, const pid_t *pids,
+                      size_t pid_cnt)
+{
+	bool more = false;
+
+	for (size_t i = 0; i < family->cnt; i++) {
+		struct relative *child = &family->items[i];
+		uint32_t index;
+
+		if (child->added || !is_selected(family, pids, pid_cnt, child->parent))
+			continue;
+		child->added = true;
+		more = true;
+		index = images__get(images, &child->id);
+		if (index == IMAGE_NONE)
+			continue;
+		images__at(images, index)->flags |= PV_PROC_WANTED | PV_PROC_CHILDREN;
+		images__look(images, index, NULL, 0);
+	}
+	return more;
+}
+
+int family_add(struct kern *kern, struct images *images, const pid_t *pids, size_t pid_cnt)
+{
+	struct family family = { 0 };
+	int err = kern__each_process(kern, on_process, &family);
+
+	while (!err && add_round(&family, images, pids, pid_cnt))
+		;
+	free(family.items);
+	return err;
+}
