@@ -457,6 +457,8 @@ int py_file_inspect(int fd, struct py_file *file)
 		file->needs_python = elf__needs(disc.elf, "libpython");
 		/* libc.so.6, libc.musl-x86_64.so.1 */
 		file->needs_libc = elf__needs(disc.elf, "libc.");
+		if (!disc.python && disc.symbols[SYM_PyCode_Type].found)
+			file->PyCode_Type_copy = disc.symbols[SYM_PyCode_Type].value;
 		if (discover_found(&disc, SYM_r_debug))
 			file->_r_debug = disc.symbols[SYM_r_debug].value;
 		discover_libc(&disc, &file->libc);

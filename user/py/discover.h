@@ -39,8 +39,13 @@ struct py_libc {
 struct py_file {
 	struct py_binary *python; /* NULL: no runtime here */
 	struct py_libc libc;
-	bool needs_python;       /* linked against a libpython */
-	bool needs_libc;         /* linked against a C library */
+	bool needs_python; /* linked against a libpython */
+	bool needs_libc;   /* linked against a C library */
+	/*
+	 * A program that is not position-independent and names PyCode_Type has it: a copy relocation
+	 * moves the object there, and libpython uses it there, too. 0: none.
+	 */
+	uint64_t PyCode_Type_copy;
 	uint64_t _r_debug;       /* the dynamic linker's; 0 */
 	struct elf_segment code; /* the first executable PT_LOAD: what fixes the load bias */
 };

@@ -27,6 +27,7 @@ struct runtime_scan {
 	struct runtime_mapped python;
 	struct runtime_mapped libc;
 	struct runtime_mapped loader; /* the dynamic linker */
+	uint64_t PyCode_Type_copy;    /* 0: none */
 	bool needs_python;
 	bool refused; /* a file could not be opened for want of rights */
 };
@@ -53,6 +54,8 @@ static void runtime_take(struct runtime_scan *scan, const struct py_file *file,
 	scan->needs_python |= file->needs_python;
 	if (!runtime_bias(file, entry, &mapped.bias))
 		return;
+	if (file->PyCode_Type_copy && !scan->PyCode_Type_copy)
+		scan->PyCode_Type_copy = mapped.bias + file->PyCode_Type_copy;
 	/* Two runtimes in one process: the first that is supported. */
 	if (file->python &&
 	    (!old->file || (old->file->python->reason[0] && !file->python->reason[0])))
@@ -198,7 +201,9 @@ static int runtime_fill(const struct runtime_scan *scan, struct py_runtime *runt
 		proc->tstate_current = runtime->runtime_addr + python->offsets.tstate_current;
 	if (python->offsets.autotsskey)
 		proc->autotsskey = runtime->runtime_addr + python->offsets.autotsskey;
-	if (python->PyCode_Type)
+	if (scan->PyCode_Type_copy && !python->program)
+		proc->PyCode_Type = scan->PyCode_Type_copy;
+	else if (python->PyCode_Type)
 		proc->PyCode_Type = bias + python->PyCode_Type;
 	if (scan->libc.file)
 		proc->tsd = scan->libc.file->libc.tsd;
@@ -223,11 +228,11 @@ static int runtime_conclude(const struct runtime_scan *scan, struct py_runtime *
 	snprintf(runtime->version, sizeof(runtime->version), "%s", python->version);
 	snprintf(runtime->file, sizeof(runtime->file), "%s", scan->python.entry->path);
 	runtime->build = python->program ? "static" : "shared";
-	runtime->source = python->source;
 	if (python->reason[0]) {
 		unsupported(runtime, "%s", python->reason);
 		return 0;
 	}
+	runtime->source = python->source;
 	return runtime_fill(scan, runtime);
 }
 
