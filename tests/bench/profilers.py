@@ -80,7 +80,7 @@ class Pitviper:
         out = os.path.join(folder, 'pitviper.pb.gz')
         pids = [pid] if isinstance(pid, int) else pid
         who = ['-p', ','.join(map(str, pids))] if pids else ['-a']
-        return Recording([*prefix, self.binary, '-v', 'record', *who, '-r', str(rate), '-d',
+        return Recording([*prefix, self.binary, 'record', '-v', *who, '-r', str(rate), '-d',
                           str(seconds), '-o', out], out, self.parse)
 
     @staticmethod

@@ -21,6 +21,7 @@ BREACHES = {
     'fenced_libraries': ('user/py/a.c', USER + '\n#include <bpf/libbpf.h>\n', 3),
     'readme_rooms': ('README.md', '| 3 | `util/` | x |\n`idle`\n', 1),
     'readme_ledger': ('README.md', '| 0 | `util/` | x |\n', 4),
+    'readme_exits': ('user/cmd/exit.h', USER + '#define CODES(X) \\\n\tX(BAD, 7, "bad")\n', 3),
     'licence': ('bpf/pystate.bpf.c', USER, 1),
     'function_length': ('user/util/a.c', LONG, 3),
     'file_length': ('tests/a.py', USER.replace('//', '#') + '\n' * 800, 800),
