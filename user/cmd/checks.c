@@ -1,0 +1,396 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "cmd/checks.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <linux/bpf.h>
+#include <linux/capability.h>
+#include <linux/perf_event.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <sys/utsname.h>
+#include <unistd.h>
+
+#include "collect/session.h"
+#include "kern/probe.h"
+#include "util/buf.h"
+#include "util/file.h"
+
+#define KERNEL(major, minor) ((major)*1000 + (minor))
+
+/* linux/capability.h of the oldest kernel headers we build with lacks them. */
+#ifndef CAP_PERFMON
+#define CAP_PERFMON 38
+#endif
+#ifndef CAP_BPF
+#define CAP_BPF 39
+#endif
+
+#define ALL_CAPS "cap_bpf,cap_perfmon,cap_sys_ptrace,cap_dac_read_search,cap_syslog"
+
+static void found(struct finding *finding, enum verdict verdict, const char *fmt, ...)
+	__attribute__((format(printf, 3, 4)));
+static void mend(struct finding *finding, const char *fmt, ...)
+	__attribute__((format(printf, 2, 3)));
+
+static void found(struct finding *finding, enum verdict verdict, const char *fmt, ...)
+{
+	va_list args;
+
+	finding->verdict = verdict;
+	va_start(args, fmt);
+	vsnprintf(finding->what, sizeof(finding->what), fmt, args);
+	va_end(args);
+}
+
+static void mend(struct finding *finding, const char *fmt, ...)
+{
+	va_list args;
+
+	va_start(args, fmt);
+	vsnprintf(finding->remedy, sizeof(finding->remedy), fmt, args);
+	va_end(args);
+}
+
+static void mend_by_privilege(struct finding *finding)
+{
+	char self[PATH_MAX];
+	ssize_t len = readlink("/proc/self/exe", self, sizeof(self) - 1);
+
+	if (!geteuid()) {
+		mend(finding, "root without this capability: a container? start it with "
+		              "--privileged --pid=host, or run pitviper on the host");
+		return;
+	}
+	self[len < 0 ? 0 : len] = '\0';
+	mend(finding, "sudo pitviper ... (or once: sudo setcap " ALL_CAPS "+ep '%.300s')",
+	     len < 0 ? "pitviper" : self);
+}
+
+/* Effective capabilities, as bits. */
+static uint64_t own_caps(void)
+{
+	struct __user_cap_header_struct header = { .version = _LINUX_CAPABILITY_VERSION_3 };
+	struct __user_cap_data_struct data[_LINUX_CAPABILITY_U32S_3] = { 0 };
+
+	if (syscall(SYS_capget, &header, data))
+		return 0;
+	return (uint64_t)data[1].effective << 32 | data[0].effective;
+}
+
+static bool have_cap(int cap)
+{
+	return own_caps() >> cap & 1;
+}
+
+/* CAP_SYS_ADMIN stands for it, as for CAP_BPF and CAP_SYSLOG. */
+static bool may_perf(void)
+{
+	return have_cap(CAP_PERFMON) || have_cap(CAP_SYS_ADMIN);
+}
+
+/* False: there is no such file, or no number in it. */
+static bool read_number(const char *path, long *number)
+{
+	struct buf text = { 0 };
+	bool good = !file_read(path, 64, &text) && text.len;
+	char *end;
+
+	if (good) {
+		*number = strtol(buf_str(&text), &end, 10);
+		good = end != buf_str(&text);
+	}
+	buf_free(&text);
+	return good;
+}
+
+/* major * 1000 + minor; 0: cannot be told. */
+static int kernel_version(struct utsname *name)
+{
+	int major, minor;
+
+	if (uname(name) || sscanf(name->release, "%d.%d", &major, &minor) != 2)
+		return 0;
+	return KERNEL(major, minor);
+}
+
+static void look_kernel(struct finding *finding)
+{
+	struct utsname name = { 0 };
+	int version = kernel_version(&name);
+
+	finding->is_kernel = true;
+	if (version < KERNEL(5, 10)) {
+		found(finding, CHECK_MISSING, "%s; 5.10 is the oldest that works", name.release);
+		mend(finding, "install a newer kernel");
+		return;
+	}
+	found(finding, CHECK_OK, "%s: ring buffer%s", name.release,
+	      version >= KERNEL(5, 17) ? ", bpf_loop" : "; no bpf_loop (5.17): tail calls instead");
+}
+
+static void look_arch(struct finding *finding)
+{
+	struct utsname name = { 0 };
+
+	finding->is_kernel = true;
+	uname(&name);
+	if (!strcmp(name.machine, "x86_64"))
+		found(finding, CHECK_OK, "%s", name.machine);
+	else
+		found(finding, CHECK_MISSING, "%s; this version knows x86_64 only", name.machine);
+}
+
+static void look_btf(struct finding *finding)
+{
+	static const char path[] = "/sys/kernel/btf/vmlinux";
+
+	finding->is_kernel = true;
+	if (!access(path, R_OK)) {
+		found(finding, CHECK_OK, "%s", path);
+		return;
+	}
+	found(finding, CHECK_MISSING, "%s: %s", path, strerror(errno));
+	mend(finding, access("/sys/kernel", F_OK)
+	                      ? "sudo mount -t sysfs sysfs /sys"
+	                      : "install a kernel that was built with CONFIG_DEBUG_INFO_BTF=y");
+}
+
+static void look_bpf(struct finding *finding)
+{
+	union bpf_attr attr = { .map_type = BPF_MAP_TYPE_RINGBUF };
+	long fd, unprivileged = -1;
+
+	attr.max_entries = (unsigned int)sysconf(_SC_PAGESIZE);
+	fd = syscall(SYS_bpf, BPF_MAP_CREATE, &attr, sizeof(attr));
+	read_number("/proc/sys/kernel/unprivileged_bpf_disabled", &unprivileged);
+	if (fd >= 0) {
+		close((int)fd);
+		found(finding, CHECK_OK,
+		      "usable; kernel.unprivileged_bpf_disabled = %ld, which "
+		      "does not matter with CAP_BPF",
+		      unprivileged);
+		return;
+	}
+	finding->is_kernel = errno == ENOSYS || errno == EINVAL;
+	found(finding, CHECK_MISSING, "%s; kernel.unprivileged_bpf_disabled = %ld", strerror(errno),
+	      unprivileged);
+	if (finding->is_kernel)
+		mend(finding, "install a kernel that was built with CONFIG_BPF_SYSCALL=y");
+	else
+		mend_by_privilege(finding);
+}
+
+static void look_perf(struct finding *finding)
+{
+	struct perf_event_attr attr = {
+		.type = PERF_TYPE_SOFTWARE,
+		.size = sizeof(attr),
+		.config = PERF_COUNT_SW_CPU_CLOCK,
+		.sample_period = 10000000,
+		.disabled = 1,
+	};
+	long fd = syscall(SYS_perf_event_open, &attr, -1, 0, -1, PERF_FLAG_FD_CLOEXEC);
+
+	if (fd >= 0) {
+		close((int)fd);
+		found(finding, CHECK_OK, "cpu-clock event opened");
+		return;
+	}
+	finding->is_kernel = errno == ENOSYS || errno == ENOENT;
+	found(finding, CHECK_MISSING, "perf_event_open: %s", strerror(errno));
+	if (finding->is_kernel)
+		mend(finding, "install a kernel that was built with CONFIG_PERF_EVENTS=y");
+	else
+		mend_by_privilege(finding);
+}
+
+static void look_paranoid(struct finding *finding)
+{
+	long level;
+
+	if (!read_number("/proc/sys/kernel/perf_event_paranoid", &level)) {
+		finding->is_kernel = true;
+		found(finding, CHECK_MISSING, "no kernel.perf_event_paranoid: no perf events");
+		mend(finding, "install a kernel that was built with CONFIG_PERF_EVENTS=y");
+		return;
+	}
+	if (may_perf()) {
+		found(finding, CHECK_OK, "%ld, which does not matter with CAP_PERFMON", level);
+		return;
+	}
+	found(finding, level > 0 ? CHECK_MISSING : CHECK_OK, "%ld%s", level,
+	      level > 0 ? ": whole CPUs may not be watched without CAP_PERFMON" : "");
+	if (level > 0)
+		mend_by_privilege(finding);
+}
+
+static void look_rate(struct finding *finding)
+{
+	long rate;
+
+	if (!read_number("/proc/sys/kernel/perf_event_max_sample_rate", &rate)) {
+		found(finding, CHECK_WARNING, "cannot be read");
+		return;
+	}
+	if (rate >= SESSION_RATE_MAX) {
+		found(finding, CHECK_OK, "%ld a second", rate);
+		return;
+	}
+	found(finding, CHECK_WARNING, "%ld a second: the kernel throttles a --rate above it", rate);
+	mend(finding, "sudo sysctl -w kernel.perf_event_max_sample_rate=%d", 10 * SESSION_RATE_MAX);
+}
+
+static void look_caps(struct finding *finding)
+{
+	static const struct {
+		const char *name;
+		int cap;
+		bool admin; /* CAP_SYS_ADMIN includes it */
+		enum verdict without;
+	} wanted[] = {
+		{ "CAP_BPF", CAP_BPF, true, CHECK_MISSING },
+		{ "CAP_PERFMON", CAP_PERFMON, true, CHECK_MISSING },
+		{ "CAP_SYS_PTRACE", CAP_SYS_PTRACE, false, CHECK_MISSING },
+		{ "CAP_DAC_READ_SEARCH", CAP_DAC_READ_SEARCH, false, CHECK_WARNING },
+		{ "CAP_SYSLOG", CAP_SYSLOG, true, CHECK_WARNING },
+	};
+	struct buf missing = { 0 };
+
+	found(finding, CHECK_OK, have_cap(CAP_SYS_ADMIN) ? "all, by CAP_SYS_ADMIN" : "all");
+	for (size_t i = 0; i < sizeof(wanted) / sizeof(wanted[0]); i++) {
+		if (have_cap(wanted[i].cap) || (wanted[i].admin && have_cap(CAP_SYS_ADMIN)))
+			continue;
+		if (wanted[i].without > finding->verdict)
+			finding->verdict = wanted[i].without;
+		buf_printf(&missing, "%s%s", missing.len ? ", " : "not there: ", wanted[i].name);
+	}
+	if (missing.len) {
+		found(finding, finding->verdict, "%s", buf_str(&missing));
+		mend_by_privilege(finding);
+	}
+	buf_free(&missing);
+}
+
+static void look_lockdown(struct finding *finding)
+{
+	struct buf text = { 0 };
+
+	if (file_read("/sys/kernel/security/lockdown", 128, &text))
+		found(finding, CHECK_OK, "not in this kernel, or securityfs is not mounted");
+	else if (strstr(buf_str(&text), "[confidentiality]"))
+		found(finding, CHECK_MISSING, "confidentiality: BPF may not read memory");
+	else
+		found(finding, CHECK_OK, "%s",
+		      strstr(buf_str(&text), "[integrity]") ? "integrity: does not matter"
+		                                            : "none");
+	if (finding->verdict == CHECK_MISSING) {
+		finding->is_kernel = true;
+		mend(finding, "boot without lockdown=confidentiality on the kernel command line");
+	}
+	buf_free(&text);
+}
+
+static void look_yama(struct finding *finding)
+{
+	long scope;
+
+	if (!read_number("/proc/sys/kernel/yama/ptrace_scope", &scope)) {
+		found(finding, CHECK_OK, "Yama is not in this kernel");
+	} else if (scope >= 3) {
+		found(finding, CHECK_MISSING, "%ld: nobody may read another process, nor root",
+		      scope);
+		mend(finding, "echo kernel.yama.ptrace_scope=1 | sudo tee "
+		              "/etc/sysctl.d/10-ptrace.conf, then reboot");
+	} else if (have_cap(CAP_SYS_PTRACE)) {
+		found(finding, CHECK_OK, "%ld, which does not matter with CAP_SYS_PTRACE", scope);
+	} else {
+		found(finding, scope ? CHECK_MISSING : CHECK_OK, "%ld%s", scope,
+		      scope ? ": other processes can't be read without CAP_SYS_PTRACE" : "");
+		if (scope)
+			mend_by_privilege(finding);
+	}
+}
+
+/* PROC_PID_INIT_INO of include/linux/proc_ns.h: the number of the initial namespace. */
+#define INITIAL_PID_NS "pid:[4026531836]"
+
+static void look_pid_ns(struct finding *finding)
+{
+	char link[64];
+	ssize_t len = readlink("/proc/self/ns/pid", link, sizeof(link) - 1);
+
+	if (len < 0) {
+		found(finding, CHECK_WARNING, "/proc/self/ns/pid: %s", strerror(errno));
+		mend(finding, "sudo mount -t proc proc /proc");
+		return;
+	}
+	link[len] = '\0';
+	if (!strcmp(link, INITIAL_PID_NS)) {
+		found(finding, CHECK_OK, "the initial one");
+		return;
+	}
+	found(finding, CHECK_MISSING, "%s is not the initial one", link);
+	mend(finding, "start the container with --pid=host, or run pitviper on the host");
+}
+
+static void look_memlock(struct finding *finding)
+{
+	struct utsname name = { 0 };
+	struct rlimit limit = { 0 };
+
+	/* Kernel 5.11 counts BPF memory in the memory cgroup (commit 3ac1f01b43b6) instead. */
+	if (kernel_version(&name) >= KERNEL(5, 11)) {
+		found(finding, CHECK_OK, "does not matter from kernel 5.11 on");
+		return;
+	}
+	getrlimit(RLIMIT_MEMLOCK, &limit);
+	if (limit.rlim_cur == RLIM_INFINITY || have_cap(CAP_SYS_RESOURCE)) {
+		found(finding, CHECK_OK, "unlimited, or can be raised");
+		return;
+	}
+	found(finding, CHECK_MISSING, "%llu KiB", (unsigned long long)limit.rlim_cur / 1024);
+	mend(finding, "ulimit -l unlimited (as root), then start pitviper from that shell");
+}
+
+static void look_probe(struct finding *finding)
+{
+	char what[sizeof(finding->what)] = "";
+	int err = kern_probe(what, sizeof(what));
+
+	if (!err) {
+		found(finding, CHECK_OK, "loaded, attached and ticking");
+		return;
+	}
+	finding->is_kernel = err == -ENOTSUP;
+	found(finding, CHECK_MISSING, "%s", *what ? what : strerror(-err));
+	if (err == -EPERM)
+		mend_by_privilege(finding);
+}
+
+const struct check checks[] = {
+	{ "kernel", look_kernel, "The programs need the BPF ring buffer and what came with it." },
+	{ "architecture", look_arch, "Registers and thread pointers differ between machines." },
+	{ "kernel type data (BTF)", look_btf,
+	  "It tells the programs where this kernel keeps what." },
+	{ "bpf() system call", look_bpf, "The sampler is a BPF program." },
+	{ "perf_event_open()", look_perf, "A perf event on each CPU is the timer." },
+	{ "perf_event_paranoid", look_paranoid, "Says who may watch whole CPUs." },
+	{ "perf_event_max_sample_rate", look_rate,
+	  "The most ticks a second that the kernel grants." },
+	{ "capabilities", look_caps,
+	  "BPF, PERFMON: the sampler; SYS_PTRACE, DAC_READ_SEARCH: to look into other users' "
+	  "processes\n         and files; SYSLOG: names of kernel functions." },
+	{ "lockdown", look_lockdown, "In confidentiality mode BPF programs may not read memory." },
+	{ "yama.ptrace_scope", look_yama, "Names are read from the memory of other processes." },
+	{ "pid namespace", look_pid_ns, "The kernel side counts processes as the host does." },
+	{ "locked memory", look_memlock, "Older kernels count BPF maps against this limit." },
+	{ "the sampler itself", look_probe, "All of it, tried for real." },
+};
+
+const size_t check_cnt = sizeof(checks) / sizeof(checks[0]);
