@@ -1,0 +1,29 @@
+# SPDX-License-Identifier: Apache-2.0
+import os
+import pytest
+
+from harness import ROOT, find_interpreters, Workshop
+
+INTERPRETERS = find_interpreters()
+
+
+def pytest_generate_tests(metafunc):
+    if 'python' in metafunc.fixturenames:
+        metafunc.parametrize('python', INTERPRETERS, scope='module',
+                             ids=[one.id for one in INTERPRETERS])
+
+
+@pytest.fixture(scope='session')
+def pitviper():
+    """The program under test."""
+    path = os.environ.get('PITVIPER') or os.path.join(ROOT, '.output', 'pitviper')
+    assert os.access(path, os.X_OK), f'{path} is not built: make'
+    assert os.geteuid() == 0, 'the live tests record other processes: run them as root'
+    return path
+
+
+@pytest.fixture(scope='module')
+def workshop(pitviper, tmp_path_factory):
+    """Starts targets, records them, and leaves nothing running."""
+    with Workshop(pitviper, str(tmp_path_factory.mktemp('live'))) as made:
+        yield made

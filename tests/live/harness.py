@@ -1,0 +1,268 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Start targets, record them, read what pitviper says about it. Nothing here shares code with it."""
+import atexit
+import collections
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import tempfile
+import time
+
+import pprof
+from ticks import TickWatch
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+ROOT = os.path.dirname(os.path.dirname(HERE))
+TARGETS = os.path.join(ROOT, 'tests', 'targets')
+FIRST, LAST = (3, 8), (3, 15)
+READY_S = 60
+
+
+class Interpreter:
+    """One Python; in a chroot the targets are copied to where it sees them."""
+
+    def __init__(self, found):
+        self.id = found['id']
+        self.version = tuple(map(int, found['version'].split('.')))
+        self.argv = found['argv']
+        self.root = found['root']
+        self._targets = TARGETS
+
+    def __repr__(self):
+        return self.id
+
+    def targets(self):
+        """The folder of the targets, as this interpreter sees it."""
+        if self.root and self._targets == TARGETS:
+            inside = tempfile.mkdtemp(prefix='pitviper-live-', dir=os.path.join(self.root, 'tmp'))
+            os.chmod(inside, 0o755)
+            atexit.register(shutil.rmtree, inside, ignore_errors=True)
+            self._targets = inside[len(self.root):] + '/targets'
+            shutil.copytree(TARGETS, self.root + self._targets)
+        return self._targets
+
+    def command(self, target, *arguments):
+        return [*self.argv, '-B', os.path.join(self.targets(), target), *arguments]
+
+
+def find_interpreters():
+    """Those of the versions that are recorded. PITVIPER_LIVE_ONLY=3.12,3.14 picks some."""
+    done = subprocess.run([os.path.join(HERE, 'interpreters'), '--install'],
+                          stdout=subprocess.PIPE, check=True)
+    found = [Interpreter(one) for one in json.loads(done.stdout)
+             if not one['free_threaded'] and not one['debug']]
+    only = [name for name in os.environ.get('PITVIPER_LIVE_ONLY', '').split(',') if name]
+    return [one for one in found if FIRST <= one.version[:2] <= LAST and
+            (not only or any(one.id == name or one.id.startswith(name + '.') for name in only))]
+
+
+def clean_environment():
+    return {key: value for key, value in os.environ.items()
+            if not key.startswith('PYTHON') and key != 'LD_PRELOAD'}
+
+
+class Target:
+    """A running target program. What it prints after `ready` is for whoever wants it."""
+
+    def __init__(self, command, wait=True):
+        self.command = command
+        self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                                        env=clean_environment(), start_new_session=True)
+        self.pid = self.process.pid
+        if wait:
+            self.expect('ready')
+
+    def expect(self, word):
+        """Its next line, which must be this word."""
+        line = self.process.stdout.readline().decode()
+        assert line == word + '\n', f'{self.command} said {line!r} instead of {word!r}'
+
+    def finish(self):
+        """Close its input, which asks it for what it knows; returns the rest of its output."""
+        return self.process.communicate(timeout=READY_S)[0].decode()
+
+    def kill(self):
+        try:
+            os.killpg(self.pid, signal.SIGKILL)
+        except ProcessLookupError:
+            pass
+        self.process.wait()
+        self.process.stdin.close()
+        self.process.stdout.close()
+
+
+class Recording:
+    """What one run of `pitviper record` left: status, messages, ledger, profile."""
+
+    def __init__(self, status, messages, path, watch):
+        self.status = status
+        self.messages = messages
+        self.path = path
+        self.ledger, self.ticks = parse_ledger(messages)
+        self.run_cnt = watch.run_cnt
+        self.output = ''
+        self.profile = pprof.Profile(path) if path.endswith('.pb.gz') and os.path.exists(path) \
+            else None
+
+    def stacks(self, pid=None):
+        """[(stack, count)] of all samples or of one process; a stack is root first."""
+        return [(sample.stack, sample.count) for sample in self.profile.samples
+                if pid is None or sample.labels['pid'] == pid]
+
+    def count(self, pid=None):
+        return sum(count for _, count in self.stacks(pid))
+
+    def count_of(self, name, pid=None):
+        """Samples with a function of this name on their stack."""
+        return sum(count for stack, count in self.stacks(pid)
+                   if name in [frame.name for frame in stack])
+
+    def check(self, status=0):
+        """What holds for every recording: each tick in one bucket, each sample in the profile."""
+        assert self.status == status, f'exit status {self.status}:\n{self.messages}'
+        assert self.ticks > 0 and sum(self.ledger.values()) == self.ticks, self.messages
+        if self.run_cnt is not None:
+            assert self.run_cnt == self.ticks, \
+                f'the kernel ran the sampler {self.run_cnt} times, the ledger says {self.ticks}'
+        if self.profile:
+            shown = sum(self.ledger[label] for label in SHOWN)
+            assert self.count() == shown, f'{self.count()} samples, but the ledger shows {shown}'
+            assert self._comments() == self.ledger, self.profile.comments
+        return self
+
+    def _comments(self):
+        """The ledger as the file itself tells it."""
+        rows = {}
+        for comment in self.profile.comments:
+            match = re.match(r'ledger: (.+?) ([\d,]+) \([\d.]+%\): ', comment)
+            if match:
+                rows[match.group(1)] = int(match.group(2).replace(',', ''))
+        return {label: rows.get(label, 0) for label in self.ledger}
+
+
+def outcome_labels():
+    """The buckets of the ledger, from the list that makes them."""
+    with open(os.path.join(ROOT, 'bpf', 'counters.h'), encoding='utf-8') as stream:
+        text = stream.read()
+    outcomes = text[text.index('define PV_TICK_OUTCOMES'):text.index('define PV_EVENT_COUNTS')]
+    return re.findall(r'X\(\w+, "([^"]+)"', outcomes)
+
+
+LABELS = outcome_labels()
+SHOWN = ('complete', 'truncated', 'unreadable')
+OURS = SHOWN + ('torn', 'no Python frames', 'ring full')  # ticks in a known Python thread
+
+
+def parse_ledger(messages):
+    """({label: ticks}, all ticks): rows `label  count  percent` and the row `ticks`."""
+    rows, ticks = {}, 0
+    for line in messages.split('\n'):
+        match = re.match(r'\s*(\S.*?)\s{2,}([\d,]+)(?:\s+([\d.]+)\s?%.*)?\s*$', line)
+        if not match:
+            continue
+        label, count = match.group(1), int(match.group(2).replace(',', ''))
+        if label == 'ticks':
+            ticks = count
+        elif label in LABELS:
+            assert label not in rows, f'two rows of {label}:\n{messages}'
+            rows[label] = count
+    return {label: rows.get(label, 0) for label in LABELS}, ticks
+
+
+class Workshop:
+    """The targets of a test module and the recordings of them."""
+
+    def __init__(self, pitviper, folder):
+        self.pitviper = pitviper
+        self.folder = folder
+        self.running = []
+        self.made = 0
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.clear()
+
+    def clear(self):
+        for target in self.running:
+            target.kill()
+        self.running = []
+
+    def start(self, python, target, *arguments, wait=True):
+        made = Target(python.command(target, *map(str, arguments)), wait)
+        self.running.append(made)
+        return made
+
+    def output(self, extension='.pb.gz'):
+        self.made += 1
+        return os.path.join(self.folder, f'{self.made}{extension}')
+
+    def begin(self, *arguments, rate=None, seconds=None, extension='.pb.gz', after=(), feed=b''):
+        """Start `pitviper record`; `after` follows `--`, `feed` is its input."""
+        path = self.output(extension)
+        command = [self.pitviper, 'record', *map(str, arguments), '-o', path]
+        command += ['-r', str(rate)] if rate else []
+        command += ['-d', str(seconds)] if seconds else []
+        command += ['--', *after] if after else []
+        return Recorder(command, path, feed)
+
+    def record(self, *arguments, status=0, **options):
+        """Record and check; the Recording."""
+        return self.begin(*arguments, **options).wait().check(status)
+
+
+class Recorder:
+    """A running `pitviper record`."""
+
+    def __init__(self, command, path, feed):
+        self.path = path
+        self.feed = feed
+        self.errors = tempfile.TemporaryFile()
+        self.watch = TickWatch()
+        self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stderr=self.errors,
+                                        stdout=subprocess.PIPE, env=clean_environment())
+        self.watch.start(self.process.pid)
+
+    def sampling(self):
+        """Wait until its timer ticks."""
+        deadline = time.monotonic() + READY_S
+        while not self.watch.seen.wait(0.01):
+            assert self.process.poll() is None, self.messages()
+            assert time.monotonic() < deadline, 'no sampler was loaded'
+        return self
+
+    def messages(self):
+        self.errors.seek(0)
+        return self.errors.read().decode('utf-8', 'replace')
+
+    def interrupt(self, number=signal.SIGINT):
+        self.process.send_signal(number)
+        return self
+
+    def wait(self):
+        try:
+            output = self.process.communicate(self.feed, timeout=READY_S)[0].decode()
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+            raise
+        finally:
+            self.watch.stop()
+        made = Recording(self.process.returncode, self.messages(), self.path, self.watch)
+        made.output = output
+        return made
+
+
+def parse_folded(path):
+    """Counter of tuples of labels, root first. One line a stack, whatever the names are."""
+    stacks = collections.Counter()
+    with open(path, encoding='utf-8', newline='\n') as stream:
+        for line in stream:
+            match = re.fullmatch(r'(.*) (\d+)\n', line)
+            assert match, f'not a line of folded stacks: {line!r}'
+            stacks[tuple(match.group(1).split(';'))] += int(match.group(2))
+    return stacks

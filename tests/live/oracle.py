@@ -1,0 +1,194 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Which stacks can a target program have? Read from its source, and from nothing else.
+
+A target states its calls in comments: on a line that calls Python functions,
+
+    total += inner(x)  # -> inner
+
+names all functions that a frame standing on that line may have called. A stack is legal if its
+root is the module, each frame stands on a line that states the call to the next one, and its leaf
+stands on a line with code of its function. A call in progress may be caught at any moment, so each
+beginning of a legal stack is legal too, but nothing may be missing or extra in between.
+
+Further words of the comments:
+    # -> f +g           g is a generator or coroutine that is created here but does not run: it can
+                        only be the leaf, on its first line
+    # -> f @3           the depth of a recursion modulo 5; the frame above stands on @2 or no @
+    # -> @thread f      on any line: the root of a thread that runs f
+    # depth: f 91       f calls itself to this depth, and anything else only there
+"""
+import ast
+import os
+import re
+
+CALLS = re.compile(r'#\s*->\s*(.+)$')
+DEPTH = re.compile(r'# depth: (\S+) (\d+)')
+THREAD_FUNCTIONS = ('Thread._bootstrap', 'Thread._bootstrap_inner', 'Thread.run')
+
+
+def name_of_comprehension(node):
+    return {ast.GeneratorExp: '<genexpr>', ast.ListComp: '<listcomp>'}.get(type(node))
+
+
+class Function:
+    def __init__(self, qualname, first, last, lines):
+        self.qualname = qualname  # 'Class.method', 'f.<locals>.g', '<module>'
+        self.stated = qualname.rsplit('.', 1)[-1] if qualname[-1] == '>' else qualname
+        self.first = first
+        self.last = last
+        self.lines = lines  # those that may execute
+
+
+class Oracle:
+    """The legal stacks of one target; `version` decides between plain and qualified names."""
+
+    def __init__(self, path, version):
+        self.file = os.path.basename(path)
+        self.version = version
+        self.qualified = version >= (3, 11)
+        with open(path, encoding='utf-8') as stream:
+            source = stream.read()
+        self.text = source.split('\n')
+        self.functions = []
+        tree = ast.parse(source)
+        self._collect(tree, '<module>', '', 1, len(self.text))
+        self.calls = {}  # line: names of functions
+        self.creates = {}  # line: names of generators
+        self.tags = {}  # line: depth modulo 5
+        self.depths = {}  # function: frames at the bottom of its recursion
+        self.thread_roots = set()
+        for number, line in enumerate(self.text, 1):
+            match = CALLS.search(line)
+            if match:
+                self._states(number, match.group(1).split())
+            match = DEPTH.search(line)
+            if match:
+                self.depths[match.group(1)] = int(match.group(2))
+
+    def _states(self, line, words):
+        if words[0] == '@thread':
+            self.thread_roots |= set(words[1:])
+            return
+        for word in words:
+            if word[0] == '@':
+                self.tags[line] = int(word[1:])
+            elif word[0] == '+':
+                self.creates.setdefault(line, set()).add(word[1:])
+            else:
+                self.calls.setdefault(line, set()).add(word)
+
+    def _collect(self, node, qualname, prefix, first, last):
+        own = list(ast.iter_child_nodes(node))
+        if name_of_comprehension(node):  # its outermost iterable is evaluated by its function
+            own[own.index(node.generators[0])] = node.generators[0].target
+            own += node.generators[0].ifs + node.generators[1:]
+        lines = {first}
+        while own:
+            child = own.pop()
+            if hasattr(child, 'lineno'):
+                lines.add(child.lineno)
+            name = self._code_name(child)
+            if name:
+                start = min([child.lineno] + [one.lineno for one in
+                                              getattr(child, 'decorator_list', [])])
+                full = prefix + name
+                inner = full + ('.' if isinstance(child, ast.ClassDef) else '.<locals>.')
+                self._collect(child, full, inner, start, child.end_lineno)
+                own += [child.generators[0].iter] if name_of_comprehension(child) else []
+            else:
+                own += ast.iter_child_nodes(child)
+        self.functions.append(Function(qualname, first, last, lines))
+
+    def _code_name(self, node):
+        """Of what has a code object of its own."""
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
+            return node.name
+        if isinstance(node, ast.Lambda):
+            return '<lambda>'
+        if isinstance(node, ast.ListComp) and self.version >= (3, 12):
+            return None  # PEP 709: part of its function
+        return name_of_comprehension(node)
+
+    def shown(self, qualname):
+        return qualname if self.qualified else qualname.rsplit('.', 1)[-1]
+
+    def _functions_at(self, frame):
+        return [one for one in self.functions
+                if self.shown(one.qualname) == frame.name and frame.line in one.lines]
+
+    def ours(self, frame):
+        return os.path.basename(frame.file) == self.file
+
+    def why_not(self, stack):
+        """None for a legal stack, else what is wrong with it. Root first."""
+        stack = list(stack)
+        if not stack:
+            return 'no frames'
+        if not self.ours(stack[0]):
+            wrong, stack = self._strip_thread(stack)
+            if wrong or not stack:
+                return wrong
+        elif stack[0].name != '<module>':
+            return f'{stack[0].name} is no root'
+        for frame in stack:
+            if not self.ours(frame):
+                return f'{frame.file} is not of this target'
+            if not self._functions_at(frame):
+                return f'{frame.name} has no code on line {frame.line}'
+        for at, (caller, callee) in enumerate(zip(stack, stack[1:])):
+            if not self._may_call(caller, callee, at + 2 == len(stack)):
+                return f'{caller.name} line {caller.line} does not call {callee.name}'
+            tags = self.tags.get(caller.line), self.tags.get(callee.line)
+            if None not in tags and (tags[0] - 1) % 5 != tags[1]:
+                return f'depth {tags[0]} is followed by depth {tags[1]} (modulo 5)'
+        return self._wrong_depth(stack)
+
+    def _may_call(self, caller, callee, is_leaf):
+        calls = self.calls.get(caller.line, ())
+        creates = self.creates.get(caller.line, ())
+        return any(one.stated in calls or (is_leaf and one.stated in creates and
+                                           one.first == callee.line)
+                   for one in self._functions_at(callee))
+
+    def _wrong_depth(self, stack):
+        names = [frame.name for frame in stack]
+        for name, depth in self.depths.items():
+            count = names.count(name)
+            if count > depth or (count and names[-1] != name and count != depth):
+                return f'{count} frames of {name} instead of {depth}'
+        return None
+
+    def _strip_thread(self, stack):
+        """A thread of the threading module: its own frames, then one of the stated roots."""
+        for expected in THREAD_FUNCTIONS:
+            if not stack:
+                return None, []
+            frame = stack[0]
+            if self.ours(frame):
+                return f'a thread starts with {frame.name} instead of {expected}', stack
+            if os.path.basename(frame.file) != 'threading.py' or \
+               self.shown(expected) != frame.name:
+                if expected == THREAD_FUNCTIONS[0]:
+                    return f'{frame.name} in {frame.file} is no root', stack
+                return None, []  # a leaf inside of threading.py: start and end of the thread
+            stack = stack[1:]
+        if stack and self.ours(stack[0]) and \
+           stack[0].name not in {self.shown(name) for name in self.thread_roots}:
+            return f'{stack[0].name} is no root of a thread', stack
+        return (None, stack) if not stack or self.ours(stack[0]) else (None, [])
+
+
+def illegal(stacks, why_not):
+    """[(count, reason, stack)] of those (stack, count) that cannot be, most frequent first."""
+    found = [(count, why_not(stack), stack) for stack, count in stacks]
+    return sorted([one for one in found if one[1]], key=lambda one: -one[0])
+
+
+def describe(found, limit=5):
+    lines = []
+    for count, reason, stack in found[:limit]:
+        shown = [f'{frame.name}:{frame.line}' for frame in stack]
+        if len(shown) > 24:
+            shown = shown[:12] + [f'... {len(shown) - 24} more ...'] + shown[-12:]
+        lines.append(f'{count} x {reason}\n    ' + ' > '.join(shown))
+    return '\n'.join(lines)

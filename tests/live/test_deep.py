@@ -1,0 +1,34 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Deep stacks: whole up to the limit, beyond it both ends and between them what was left out."""
+import collections
+
+KEPT = 1024  # frames of one sample
+ROOT = 128  # of them at the root
+DEPTHS = (127, 500, 900, 1022, 1023, 2000)
+
+
+def test_depths(python, workshop):
+    targets = {depth: workshop.start(python, 'deep.py', depth) for depth in DEPTHS}
+    recording = workshop.record('-p', ','.join(str(one.pid) for one in targets.values()),
+                                rate=1000, seconds=3)
+    truncated = 0
+    for depth, target in targets.items():
+        full = ['<module>'] + ['down'] * depth + ['spin']
+        stacks = recording.stacks(target.pid)
+        shapes = collections.Counter()
+        for stack, count in stacks:
+            shapes[tuple(frame.name for frame in stack)] += count
+        assert sum(shapes.values()) > 100, f'{depth}: {len(stacks)} stacks'
+        if len(full) > KEPT:
+            left_out = len(full) - KEPT
+            mark = f'[truncated: {left_out} frame{"s" if left_out > 1 else ""}]'
+            full = full[:ROOT] + [mark] + full[len(full) - (KEPT - ROOT):]
+            truncated += sum(shapes.values())
+        assert set(shapes) == {tuple(full)}, \
+            f'{depth}: {[(len(shape), shape[ROOT - 1:ROOT + 2]) for shape in shapes]}'
+        lines = {frame.line for stack, _ in stacks for frame in stack if frame.name == 'down'}
+        assert len(lines) == 2, lines  # the recursion and, at its bottom, the call of spin
+        for stack, _ in stacks:
+            downs = [frame.line for frame in stack if frame.name == 'down']
+            assert len(set(downs[:-1])) == 1 and downs[-1] != downs[0]
+    assert recording.ledger['truncated'] == truncated

@@ -1,0 +1,62 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The judge is judged: the oracle accepts every stack that a target really has, as the interpreter's
+own tracing shows it, and rejects those stacks with a frame taken out or put in its middle."""
+import json
+import os
+import subprocess
+
+import pytest
+
+from harness import HERE, TARGETS, clean_environment
+from oracle import Oracle, describe, illegal
+from pprof import Frame
+
+TRACED = ['flutter', 'recursion', 'generators', 'coroutines', 'callbacks']
+
+
+def traced(python, target, events=30000):
+    """The stacks that the target really has under this interpreter, root first."""
+    folder = python.root + python.targets()
+    tracer = os.path.join(folder, 'trace_target.py')
+    if not os.path.exists(tracer):
+        with open(os.path.join(HERE, 'trace_target.py'), encoding='utf-8') as stream:
+            text = stream.read()
+        with open(tracer, 'w', encoding='utf-8') as stream:
+            stream.write(text)
+    command = python.command('trace_target.py', os.path.join(python.targets(), target),
+                             str(events))
+    done = subprocess.run(command, stdout=subprocess.PIPE, env=clean_environment(), timeout=60)
+    return {tuple(Frame(name, file, line) for name, line, file in stack)
+            for stack in json.loads(done.stdout)}
+
+
+@pytest.mark.parametrize('target', TRACED)
+def test_real_stacks_are_legal(python, target):
+    oracle = Oracle(os.path.join(TARGETS, target + '.py'), python.version)
+    stacks = traced(python, target + '.py')
+    assert len(stacks) > 20
+    found = illegal([(stack, 1) for stack in stacks], oracle.why_not)
+    assert not found, describe(found)
+    accepted = mutants = 0
+    for stack in stacks:
+        for at in range(len(stack) - 1):
+            for mutant in (stack[:at] + stack[at + 1:], stack[:at] + stack[at:at + 1] + stack[at:]):
+                mutants += 1
+                accepted += mutant not in stacks and oracle.why_not(mutant) is None
+    # Left are stacks that the target could have and had not: a generator at its creation, and
+    # down_b() on its first lines, which all depths share.
+    assert accepted <= 0.01 * mutants + 10, f'{accepted} of {mutants} broken stacks accepted'
+
+
+def test_crossed_chains_are_illegal(python):
+    """The tail of one chain on the head of the other."""
+    oracle = Oracle(os.path.join(TARGETS, 'flutter.py'), python.version)
+    stacks = [stack for stack in traced(python, 'flutter.py', 3000) if len(stack) == 5]
+    a = [stack for stack in stacks if stack[2].name == 'first_a']
+    b = [stack for stack in stacks if stack[2].name == 'first_b']
+    assert a and b
+    for left in a:
+        for right in b:
+            for at in (3, 4):
+                assert oracle.why_not(left[:at] + right[at:])
+                assert oracle.why_not(right[:at] + left[at:])

@@ -1,0 +1,51 @@
+# SPDX-License-Identifier: Apache-2.0
+"""No stack that cannot be: chains, recursions, generators and coroutines that change within
+microseconds, recorded together at each rate, every stack judged by the oracle."""
+import collections
+import os
+
+import pytest
+
+from harness import OURS, TARGETS
+from oracle import Oracle, describe, illegal
+
+NAMES = ['flutter', 'recursion', 'generators', 'coroutines', 'callbacks']
+SECONDS = {99: 4, 1000: 3, 10000: 2}
+# Samples of each target that a recording must have: a fifth of two CPUs, and half of that lest the
+# test depend on what else the machine does.
+EXPECTED = {rate: rate * seconds * 2 // len(NAMES) // 2 for rate, seconds in SECONDS.items()}
+
+Run = collections.namedtuple('Run', 'rate recording pids')
+
+
+@pytest.fixture(scope='module', params=sorted(SECONDS), ids=lambda rate: f'{rate}Hz')
+def run(python, workshop, request):
+    targets = {name: workshop.start(python, name + '.py') for name in NAMES}
+    pids = {name: target.pid for name, target in targets.items()}
+    try:
+        recording = workshop.record('-p', ','.join(map(str, pids.values())), rate=request.param,
+                                    seconds=SECONDS[request.param])
+    finally:
+        workshop.clear()
+    return Run(request.param, recording, pids)
+
+
+@pytest.mark.parametrize('name', NAMES)
+def test_no_impossible_stack(python, run, name):
+    oracle = Oracle(os.path.join(TARGETS, name + '.py'), python.version)
+    stacks = run.recording.stacks(run.pids[name])
+    found = illegal(stacks, oracle.why_not)
+    count = sum(one[1] for one in stacks)
+    assert not found, f'{sum(one[0] for one in found)} of {count} are impossible:\n' + \
+        describe(found)
+    assert count >= EXPECTED[run.rate] // (2 if os.cpu_count() < 2 else 1)
+
+
+def test_hardly_a_tick_is_given_up(run):
+    """At most 0.1 % torn; a few are allowed where 0.1 % is less than that."""
+    ledger = run.recording.ledger
+    ours = sum(ledger[label] for label in OURS)
+    assert ledger['torn'] <= max(2, 0.001 * ours), run.recording.messages
+    assert ledger['ring full'] == 0 and ledger['layout unknown'] == 0, run.recording.messages
+    assert ledger['unreadable'] <= max(2, 0.001 * ours), run.recording.messages
+    assert ledger['truncated'] == 0, run.recording.messages

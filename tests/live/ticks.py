@@ -1,0 +1,79 @@
+# SPDX-License-Identifier: Apache-2.0
+"""How often did the kernel run the sampler? Its own statistics of BPF programs, not pitviper's."""
+import ctypes
+import glob
+import os
+import threading
+
+BPF_PROG_GET_FD_BY_ID = 13
+BPF_PROG_TYPE_PERF_EVENT = 7
+SYS_BPF = {'x86_64': 321, 'aarch64': 280}.get(os.uname().machine)
+SYSCTL = '/proc/sys/kernel/bpf_stats_enabled'
+
+
+def program_fd(ident):
+    """A descriptor of our own, which keeps the program and its counts after its owner's end."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    attributes = (ctypes.c_uint32 * 32)(ident)
+    fd = libc.syscall(SYS_BPF, BPF_PROG_GET_FD_BY_ID, attributes, ctypes.sizeof(attributes))
+    return fd if fd >= 0 else None
+
+
+def fdinfo(path):
+    try:
+        with open(path, encoding='ascii') as stream:
+            return dict(line.rstrip('\n').split(':\t', 1) for line in stream if ':\t' in line)
+    except (OSError, ValueError):
+        return {}
+
+
+class TickWatch:
+    """Finds the perf programs of a starting pitviper and holds them; run_cnt is final after stop()."""
+
+    def __init__(self):
+        self.run_cnt = None
+        self.run_time_ns = None
+        self.seen = threading.Event()
+        self._fds = {}  # by program id; one that only probes the kernel is never run
+        self._over = threading.Event()
+        self._thread = None
+        self._enabled = self._enable()
+
+    @staticmethod
+    def _enable():
+        """From before the program is loaded, or the first runs are not counted."""
+        try:
+            with open(SYSCTL, 'w', encoding='ascii') as stream:
+                stream.write('1')
+            return True
+        except OSError:
+            return False
+
+    def start(self, pid):
+        self._thread = threading.Thread(target=self._look, args=(pid,), daemon=True)
+        self._thread.start()
+
+    def _look(self, pid):
+        while not self._over.wait(0.002):
+            for path in glob.glob(f'/proc/{pid}/fdinfo/*'):
+                info = fdinfo(path)
+                if info.get('prog_type') != str(BPF_PROG_TYPE_PERF_EVENT):
+                    continue
+                if info['prog_id'] not in self._fds:
+                    self._fds[info['prog_id']] = program_fd(int(info['prog_id']))
+                if int(info.get('run_cnt', 0)) > 0:
+                    self.seen.set()
+                    return
+
+    def stop(self):
+        """After the end of pitviper."""
+        self._over.set()
+        self._thread.join()
+        fds = [fd for fd in self._fds.values() if fd is not None]
+        infos = [fdinfo(f'/proc/self/fdinfo/{fd}') for fd in fds]
+        for fd in fds:
+            os.close(fd)
+        self._fds = {}
+        if self._enabled and infos and all(info.get('run_cnt', '').isdigit() for info in infos):
+            self.run_cnt = sum(int(info['run_cnt']) for info in infos)
+            self.run_time_ns = sum(int(info['run_time_ns']) for info in infos)

@@ -1,0 +1,50 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Start argv[1] children one after another, each working argv[2] ms; print their CPU ns.
+
+The children are early.py, started afresh, or with a third argument forked from here.
+"""
+import os
+import subprocess
+import sys
+import time
+
+
+def forked_spin(end):
+    total = 0
+    while time.thread_time() < end:
+        total += work(200)  # -> work
+    return total
+
+
+def work(n):
+    total = 0
+    for i in range(n):
+        total += i
+    return total
+
+
+def fork_one(seconds):
+    pid = os.fork()
+    if not pid:
+        forked_spin(time.thread_time() + seconds)  # -> forked_spin
+        os._exit(0)
+    os.waitpid(pid, 0)
+
+
+def start_one(milliseconds):
+    path = os.path.join(os.path.dirname(sys.argv[0]), 'early.py')
+    subprocess.call([sys.executable, '-S', '-B', path, milliseconds])
+
+
+def main():
+    count, milliseconds = int(sys.argv[1]), sys.argv[2]
+    os.write(1, b'ready\n')
+    sys.stdin.readline()
+    for _ in range(count):
+        if len(sys.argv) > 3:
+            fork_one(int(milliseconds) / 1000.0)  # -> fork_one
+        else:
+            start_one(milliseconds)  # -> start_one
+
+
+main()  # -> main

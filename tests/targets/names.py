@@ -1,0 +1,73 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Functions and files with hostile names; NAMES and FILES hold them, the tests import both."""
+NAMES = [
+    'plain',
+    u'gr\u00fc\u00dfe',                  # Latin-1
+    u'\u043f\u0440\u0438\u0432\u0435\u0442',  # UCS-2
+    u'\U0001f40d\U0001f525',             # UCS-4
+    'semi;colon;;',
+    'new\nline\r\n 77\n',
+    'a 1 2 3',
+    '</script><svg onload=x>&amp;"\'',
+    '\x1b[31mred\x1b]0;title\x07',
+    'nul\x00byte\x7f',
+    u'rtl\u202e\u2066override',
+    '%s%n{}\\',
+    '',
+    'long' * 60,
+    'n' * 1023,
+    'm' * 1024,
+    u'\u00fc' * 2000,
+    u'\u4e09' * 5000,
+]
+FILES = [
+    '/tmp/plain.py',
+    '/tmp/w\u00fcrfel.py',
+    u'/tmp/\u86c7.py',
+    u'/tmp/\U0001f40d.py',
+    '/tmp/semi;colon.py',
+    '/tmp/new\nline.py',
+    '/tmp/</script>.py',
+    '/tmp/\x1b[2J.py',
+    '/tmp/' + 'd' * 1018,
+    '/tmp/' + 'e' * 1019,
+    u'/tmp/' + u'\u4e09' * 3000,
+]
+
+
+def template(n):
+    total = 0
+    for i in range(n):
+        total += i
+    return total
+
+
+def pairs():
+    """(name, file) of each function; every name and every file occurs."""
+    return [(name, FILES[i % len(FILES)]) for i, name in enumerate(NAMES)]
+
+
+def functions():
+    made = []
+    for name, path in pairs():
+        changes = {'co_name': name, 'co_filename': path}
+        if hasattr(template.__code__, 'co_qualname'):
+            changes['co_qualname'] = name
+        made.append(types.FunctionType(template.__code__.replace(**changes), {'range': range}))
+    return made
+
+
+def main():
+    made = functions()
+    signal.alarm(300)
+    os.write(1, b'ready\n')
+    while True:
+        for function in made:
+            function(20000)
+
+
+if __name__ == '__main__':
+    import os
+    import signal
+    import types
+    main()
