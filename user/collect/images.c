@@ -216,7 +216,8 @@ int images__look(struct images *images, uint32_t index, char *reason, size_t rea
 	}
 	if (reason)
 		snprintf(reason, reason_len, "%s", runtime->reason);
-	if (!image->cmdline || image->state == PV_PROC_UNDECIDED)
+	if (runtime->proc.state != PV_PROC_NOT_PYTHON &&
+	    (!image->cmdline || image->state == PV_PROC_UNDECIDED))
 		read_cmdline(image);
 	image->state = runtime->proc.state;
 	image->tick_cnt = 0;
@@ -245,6 +246,8 @@ void images__forked(struct images *images, const struct pv_proc_id *child,
 		return;
 	image = &images->items[to];
 	origin = &images->items[from];
+	if (image->look_cnt)
+		return; /* the scan met it first */
 	image->state = origin->state;
 	image->flags = origin->flags;
 	image->version = origin->version;

@@ -12,6 +12,7 @@
 #include "collect/stacks.h"
 #include "collect/tracks.h"
 #include "kern/kern.h"
+#include "proc/process.h"
 #include "util/buf.h"
 #include "util/clock.h"
 #include "util/log.h"
@@ -377,6 +378,17 @@ static int drain(struct session *session)
 	return 0;
 }
 
+/* A target's exit event may have been lost in a full ring. */
+static void check_targets(struct session *session)
+{
+	for (uint32_t i = 0; i < images__cnt(session->images); i++) {
+		const struct image *image = images__at(session->images, i);
+
+		if (image->target && image->alive && !process_exists((pid_t)image->id.tgid))
+			images__gone(session->images, i);
+	}
+}
+
 int session__run(struct session *session, int timeout_ms, int wake_fd)
 {
 	uint64_t now_ns = clock_ns(CLOCK_MONOTONIC), look_ns;
@@ -397,6 +409,7 @@ int session__run(struct session *session, int timeout_ms, int wake_fd)
 	now_ns = clock_ns(CLOCK_MONOTONIC);
 	if (!err && now_ns >= session->follow_ns) {
 		session->follow_ns = now_ns + FOLLOW_EVERY_NS;
+		check_targets(session);
 		err = kern__follow_cpus(session->kern);
 	}
 	return err;
