@@ -101,7 +101,13 @@ UNIT_BIN := $(UNIT_SRC:tests/unit/%.c=$(O)/tests/unit/%)
 -include tests/golden/Makefile.inc
 -include tests/linetable/Makefile.inc
 
-$(O)/tests/unit/%: $(O)/tests/unit/%.o $(LIB)
+# For tests of what is in cmd/: each takes the objects it names, main.o is not among them.
+CMD_LIB := $(O)/libcommands.a
+$(CMD_LIB): $(CMD_OBJ)
+	$(call say,AR,$@)
+	$(Q)rm -f $@ && ar rcs $@ $^
+
+$(O)/tests/unit/%: $(O)/tests/unit/%.o $(CMD_LIB) $(LIB)
 	$(call say,LINK,$@)
 	$(Q)$(CC) $(LDFLAGS) $^ -lcmocka $(LDLIBS) -o $@
 

@@ -125,6 +125,12 @@ static int look_each(void *ctx, pid_t pid)
 	return err == -ENOMEM ? err : 0;
 }
 
+static const char *remedy(void)
+{
+	return geteuid() ? "CAP_SYS_PTRACE is needed; run as root: sudo pitviper ps"
+	                 : "not even as root: it is protected, or this is a container";
+}
+
 static enum exit_code say_pid_error(pid_t pid, int err)
 {
 	switch (err) {
@@ -136,9 +142,7 @@ static enum exit_code say_pid_error(pid_t pid, int err)
 		return EXIT_NOT_PYTHON;
 	case -EACCES:
 	case -EPERM:
-		log_error("not permitted to look into process %d: CAP_SYS_PTRACE is needed; run as "
-		          "root: sudo pitviper ps -p %d",
-		          pid, pid);
+		log_error("not permitted to look into process %d: %s", pid, remedy());
 		return EXIT_NOT_PERMITTED;
 	default:
 		log_error("process %d: %s", pid, strerror(-err));
@@ -211,9 +215,8 @@ static enum exit_code list(const struct ps_config *config, struct table *table)
 	}
 	print_table(table);
 	if (table->hidden_cnt)
-		log_warn("not permitted to look into %u %s: CAP_SYS_PTRACE is needed; run as root: "
-		         "sudo pitviper ps",
-		         table->hidden_cnt, table->hidden_cnt == 1 ? "process" : "processes");
+		log_warn("not permitted to look into %u %s: %s", table->hidden_cnt,
+		         table->hidden_cnt == 1 ? "process" : "processes", remedy());
 	return EXIT_OK;
 }
 

@@ -71,9 +71,6 @@ void summary_ledger(struct buf *out, const struct profile_meta *meta)
 			widen(&widths, meta->outcomes[i].label, meta->outcomes[i].count);
 	}
 	widen(&widths, "ticks", meta->tick_cnt);
-	for (uint32_t i = 0; i < meta->event_cnt; i++)
-		if (meta->events[i].count)
-			widen(&widths, meta->events[i].label, meta->events[i].count);
 	for (uint32_t i = 0; i < meta->outcome_cnt; i++) {
 		if (!meta->outcomes[i].count)
 			continue;
@@ -82,6 +79,10 @@ void summary_ledger(struct buf *out, const struct profile_meta *meta)
 		buf_putc(out, '\n');
 	}
 	put_sum(out, meta, sum, &widths);
+	widths = (struct widths){ 0 };
+	for (uint32_t i = 0; i < meta->event_cnt; i++)
+		if (meta->events[i].count)
+			widen(&widths, meta->events[i].label, meta->events[i].count);
 	for (uint32_t i = 0; i < meta->event_cnt; i++) {
 		if (!meta->events[i].count)
 			continue;
