@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 #
+# shellcheck shell=sh disable=SC2034 # the lists are for those who source this
+#
 # What Debian 12 and 13 must have installed; sourced by packaging/demo and packaging/test.
 
 # To build and to run the demo.
