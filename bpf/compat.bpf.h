@@ -14,7 +14,6 @@
 #include <bpf/bpf_helpers.h>
 
 #include "bpf/abi_event.h"
-#include "bpf/pystack.bpf.h"
 
 #define PF_KTHREAD 0x00200000 /* include/linux/sched.h */
 
@@ -40,8 +39,10 @@ static __always_inline __u64 task_thread_pointer(struct task_struct *task)
 #endif
 }
 
+#define USER_REG_CNT 15
+
 /*
- * The general registers of the interrupted user code, PV_USER_REG_CNT of them. Zeros when the tick
+ * The general registers of the interrupted user code, USER_REG_CNT of them. Zeros when the tick
  * met the kernel: the windows these are wanted for are a few user instructions long and make no
  * system call.
  */
@@ -68,7 +69,7 @@ static __always_inline void user_regs_read(struct bpf_perf_event_data *ctx, __u6
 	USER_REG(14, r15);
 #undef USER_REG
 #else
-	__builtin_memset(regs, 0, PV_USER_REG_CNT * sizeof(*regs));
+	__builtin_memset(regs, 0, USER_REG_CNT * sizeof(*regs));
 #endif
 }
 

@@ -30,13 +30,13 @@ static __always_inline __u64 mix(__u64 x)
 /* A field of the frame that was read last. Offsets come from the layout, so each use is bounded. */
 static __always_inline __u8 *frame_field(struct pv_walk *walk, __u32 off)
 {
-	__u64 at = (__u64)walk->head_at + off;
+	__u64 at = (__u64)walk->window.at + off;
 
 	if (at > PV_WINDOW + PV_FRAME_READ_MAX - 8)
-		return walk->window;
+		return walk->window.bytes;
 	/* Keeps the compiler from adding first and comparing then, which the verifier refuses. */
 	asm volatile("" : "+r"(at));
-	return walk->window + at;
+	return walk->window.bytes + at;
 }
 
 #define FRAME_U64(walk, off) (*(__u64 *)frame_field(walk, off))
@@ -59,12 +59,12 @@ static __always_inline int frame_read(struct pv_walk *walk, const struct pv_layo
                                       __u64 addr)
 {
 	__u32 len = layout->frame.read_len;
-	__u64 ahead = addr - walk->window_start, below = walk->window_start - addr;
+	__u64 ahead = addr - walk->window.start, below = walk->window.start - addr;
 
 	if (len > PV_FRAME_READ_MAX)
 		return -1;
-	if (ahead < PV_WINDOW && ahead + len <= walk->window_len) {
-		walk->head_at = ahead;
+	if (ahead < PV_WINDOW && ahead + len <= walk->window.len) {
+		walk->window.at = ahead;
 		return 0;
 	}
 	/*
@@ -72,18 +72,18 @@ static __always_inline int frame_read(struct pv_walk *walk, const struct pv_layo
 	 * the same for 80 bytes and little more for 2 KiB, so take what is below along.
 	 */
 	if (layout->chain != PV_CHAIN_FRAMEOBJECT && below < PV_WINDOW &&
-	    !bpf_probe_read_user(walk->window, PV_WINDOW, (void *)(addr + len - PV_WINDOW))) {
-		walk->window_start = addr + len - PV_WINDOW;
-		walk->window_len = PV_WINDOW;
-		walk->head_at = PV_WINDOW - len;
+	    !bpf_probe_read_user(walk->window.bytes, PV_WINDOW, (void *)(addr + len - PV_WINDOW))) {
+		walk->window.start = addr + len - PV_WINDOW;
+		walk->window.len = PV_WINDOW;
+		walk->window.at = PV_WINDOW - len;
 		return 0;
 	}
-	walk->window_start = addr;
-	walk->window_len = 0;
-	walk->head_at = 0;
-	if (bpf_probe_read_user(walk->window, len, (void *)addr))
+	walk->window.start = addr;
+	walk->window.len = 0;
+	walk->window.at = 0;
+	if (bpf_probe_read_user(walk->window.bytes, len, (void *)addr))
 		return -1;
-	walk->window_len = len;
+	walk->window.len = len;
 	return 0;
 }
 
@@ -161,9 +161,9 @@ static __always_inline __u64 bytecode_start(struct pv_walk *walk, const struct p
 static __always_inline int code_identify(struct pv_walk *walk, const struct pv_layout *layout,
                                          __u64 code, __u32 *fp)
 {
-	struct pv_memo *memo = &walk->memo[mix(code >> 4) & (PV_MEMO_CNT - 1)];
+	struct pv_memo_entry *memo = &walk->memo.entries[mix(code >> 4) & (PV_MEMO_CNT - 1)];
 
-	if (memo->code == code && memo->epoch == walk->epoch) {
+	if (memo->code == code && memo->epoch == walk->memo.epoch) {
 		*fp = memo->fp;
 		return CODE_OK;
 	}
@@ -174,7 +174,7 @@ static __always_inline int code_identify(struct pv_walk *walk, const struct pv_l
 	*fp = code_fingerprint(walk, layout);
 	if (symbols_note(walk, code, *fp)) {
 		memo->code = code;
-		memo->epoch = walk->epoch;
+		memo->epoch = walk->memo.epoch;
 		memo->fp = *fp;
 	}
 	return CODE_OK;
@@ -432,13 +432,13 @@ static __always_inline void epoch_begin(struct pv_walk *walk, const struct pv_la
 	if (layout->interp_code_generation == PV_NO_FIELD ||
 	    bpf_probe_read_user(&generation, sizeof(generation),
 	                        (void *)(interp + layout->interp_code_generation))) {
-		walk->epoch++;
+		walk->memo.epoch++;
 		return;
 	}
 	key = mix(mix(walk->proc_tag + interp) + generation);
-	if (key != walk->epoch_key)
-		walk->epoch++;
-	walk->epoch_key = key;
+	if (key != walk->memo.key)
+		walk->memo.epoch++;
+	walk->memo.key = key;
 }
 
 __hidden int pystack_begin(struct pv_walk *walk, const struct pv_layout *layout)
@@ -454,8 +454,8 @@ __hidden int pystack_begin(struct pv_walk *walk, const struct pv_layout *layout)
 	walk->unreadable = 0;
 	walk->from_cframe = 0;
 	walk->from_register = 0;
-	walk->window_start = 0;
-	walk->window_len = 0;
+	walk->window.start = 0;
+	walk->window.len = 0;
 	epoch_begin(walk, layout);
 	if (layout->chain == PV_CHAIN_CFRAME) {
 		if (bpf_probe_read_user(&walk->cframe, 8,

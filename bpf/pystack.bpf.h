@@ -32,13 +32,31 @@ struct pv_new_code {
 /* Bytes of the thread's data stack that are read at once: frames of one thread lie side by side. */
 #define PV_WINDOW 2048
 
-/* Code objects whose fingerprint this CPU took lately, by address; see walk->epoch. */
+/* Code objects whose fingerprint this CPU took lately, by address; see struct pv_memo. */
 #define PV_MEMO_CNT 128
 
-struct pv_memo {
+struct pv_memo_entry {
 	__u64 code;
 	__u64 epoch;
 	__u64 fp;
+};
+
+/*
+ * Entries of another epoch are void. The epoch ends with every tick, except where the interpreter
+ * says (interp_code_generation) that no code object died since: `key`.
+ */
+struct pv_memo {
+	__u64 epoch;
+	__u64 key;
+	struct pv_memo_entry entries[PV_MEMO_CNT];
+};
+
+/* Memory of the target as it was read last; the frame that is looked at lies at bytes + at. */
+struct pv_window {
+	__u64 start; /* address of bytes[0] */
+	__u32 len;
+	__u32 at;
+	__u8 bytes[PV_WINDOW + PV_FRAME_READ_MAX];
 };
 
 /* What the next step looks for. */
@@ -74,19 +92,9 @@ struct pv_walk {
 	__u8 from_register; /* a frame or cframe was taken from a register */
 	__u8 pad[5];
 	struct pv_new_code new_codes[PV_NEW_CODE_MAX];
-	/*
-	 * Memo entries of another epoch are void. The epoch ends with every tick, except where the
-	 * interpreter says (interp_code_generation) that no code object died since: epoch_key.
-	 */
-	__u64 epoch;
-	__u64 epoch_key;
-	struct pv_memo memo[PV_MEMO_CNT];
-	/* What was read last: the frame at window + head_at, the code object. */
-	__u64 window_start;
-	__u32 window_len;
-	__u32 head_at;
-	__u8 window[PV_WINDOW + PV_FRAME_READ_MAX];
-	__u8 code_head[PV_CODE_READ_MAX];
+	struct pv_memo memo;
+	struct pv_window window;
+	__u8 code_head[PV_CODE_READ_MAX]; /* the code object that was read last */
 	/* The record that goes out: the caller fills the header, the walk the frames behind it. */
 	struct pv_sample sample;
 	struct pv_frame frames[PV_MAX_FRAMES];

@@ -24,6 +24,8 @@ struct {
 	__type(value, struct pv_walk);
 } walk_scratch SEC(".maps");
 
+_Static_assert(PV_USER_REG_CNT == USER_REG_CNT, "the walk takes what compat gives");
+
 /* Order the frames that a stack deeper than PV_MAX_FRAMES left, and settle the outcome. */
 static __always_inline __u32 finish(struct pv_walk *walk)
 {
