@@ -50,6 +50,7 @@ class Oracle:
             source = stream.read()
         self.text = source.split('\n')
         self.functions = []
+        self._found = {}
         tree = ast.parse(source)
         self._collect(tree, '<module>', '', 1, len(self.text))
         self.calls = {}  # line: names of functions
@@ -113,8 +114,12 @@ class Oracle:
         return qualname if self.qualified else qualname.rsplit('.', 1)[-1]
 
     def _functions_at(self, frame):
-        return [one for one in self.functions
-                if self.shown(one.qualname) == frame.name and frame.line in one.lines]
+        key = frame.name, frame.line
+        if key not in self._found:
+            self._found[key] = [one for one in self.functions
+                                if self.shown(one.qualname) == frame.name and
+                                frame.line in one.lines]
+        return self._found[key]
 
     def ours(self, frame):
         return os.path.basename(frame.file) == self.file

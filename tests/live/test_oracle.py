@@ -3,6 +3,7 @@
 own tracing shows it, and rejects those stacks with a frame taken out or put in its middle."""
 import json
 import os
+import random
 import subprocess
 
 import pytest
@@ -14,7 +15,7 @@ from pprof import Frame
 TRACED = ['flutter', 'recursion', 'generators', 'coroutines', 'callbacks']
 
 
-def traced(python, target, events=30000):
+def traced(python, target, events=10000):
     """The stacks that the target really has under this interpreter, root first."""
     folder = python.root + python.targets()
     tracer = os.path.join(folder, 'trace_target.py')
@@ -38,14 +39,14 @@ def test_real_stacks_are_legal(python, target):
     found = illegal([(stack, 1) for stack in stacks], oracle.why_not)
     assert not found, describe(found)
     accepted = mutants = 0
-    for stack in stacks:
+    for stack in random.Random(1).sample(sorted(stacks), min(60, len(stacks))):
         for at in range(len(stack) - 1):
             for mutant in (stack[:at] + stack[at + 1:], stack[:at] + stack[at:at + 1] + stack[at:]):
                 mutants += 1
                 accepted += mutant not in stacks and oracle.why_not(mutant) is None
     # Left are stacks that the target could have and had not: a generator at its creation, and
     # down_b() on its first lines, which all depths share.
-    assert accepted <= 0.01 * mutants + 10, f'{accepted} of {mutants} broken stacks accepted'
+    assert accepted <= 0.01 * mutants + 5, f'{accepted} of {mutants} broken stacks accepted'
 
 
 def test_crossed_chains_are_illegal(python):
