@@ -499,3 +499,20 @@ __hidden void pystack_walk(struct pv_walk *walk, const struct pv_layout *layout)
 	walk->outcome = PV_CNT_TRUNCATED;
 	bpf_loop(PV_WALK_MAX, walk_one, &ctx, 0);
 }
+
+__hidden void pystack_finish(struct pv_walk *walk)
+{
+	struct pv_sample *sample = &walk->sample;
+
+	sample->skipped_cnt = 0;
+	sample->root_first = 0;
+	sample->frame_cnt = walk->walked_cnt;
+	if (walk->walked_cnt > PV_MAX_FRAMES) {
+		sample->frame_cnt = PV_MAX_FRAMES;
+		sample->skipped_cnt = walk->walked_cnt - PV_MAX_FRAMES;
+		sample->root_first = (walk->walked_cnt - PV_LEAF_FRAMES) & (PV_ROOT_FRAMES - 1);
+		if (walk->outcome == PV_CNT_COMPLETE)
+			walk->outcome = PV_CNT_TRUNCATED;
+	}
+	sample->outcome = walk->outcome;
+}

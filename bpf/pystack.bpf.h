@@ -106,6 +106,12 @@ struct pv_walk {
  */
 void pystack_walk(struct pv_walk *walk, const struct pv_layout *layout);
 
+/*
+ * Say in walk->sample which frames were kept and in what order they lie; a stack that lost some is
+ * no longer COMPLETE.
+ */
+void pystack_finish(struct pv_walk *walk);
+
 /* Parts of it, for tests: begin, then step until it returns 1. */
 int pystack_begin(struct pv_walk *walk, const struct pv_layout *layout);
 int pystack_step(struct pv_walk *walk, const struct pv_layout *layout);

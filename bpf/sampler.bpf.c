@@ -26,25 +26,6 @@ struct {
 
 _Static_assert(PV_USER_REG_CNT == USER_REG_CNT, "the walk takes what compat gives");
 
-/* Order the frames that a stack deeper than PV_MAX_FRAMES left, and settle the outcome. */
-static __always_inline __u32 finish(struct pv_walk *walk)
-{
-	struct pv_sample *sample = &walk->sample;
-
-	sample->skipped_cnt = 0;
-	sample->root_first = 0;
-	sample->frame_cnt = walk->walked_cnt;
-	if (walk->walked_cnt > PV_MAX_FRAMES) {
-		sample->frame_cnt = PV_MAX_FRAMES;
-		sample->skipped_cnt = walk->walked_cnt - PV_MAX_FRAMES;
-		sample->root_first = (walk->walked_cnt - PV_LEAF_FRAMES) & (PV_ROOT_FRAMES - 1);
-		if (walk->outcome == PV_CNT_COMPLETE)
-			walk->outcome = PV_CNT_TRUNCATED;
-	}
-	sample->outcome = walk->outcome;
-	return walk->outcome;
-}
-
 static __always_inline __u32 send_sample(struct pv_walk *walk, struct task_struct *task,
                                          const struct pv_proc *proc, const struct pv_layout *layout)
 {
@@ -88,7 +69,7 @@ static __always_inline __u32 sample_python(struct bpf_perf_event_data *ctx,
 	if (layout->chain != PV_CHAIN_FRAMEOBJECT)
 		user_regs_read(ctx, walk->regs);
 	pystack_walk(walk, layout);
-	finish(walk);
+	pystack_finish(walk);
 	if (walk->outcome != PV_CNT_COMPLETE && walk->outcome != PV_CNT_TRUNCATED &&
 	    walk->outcome != PV_CNT_UNREADABLE)
 		return walk->outcome;
