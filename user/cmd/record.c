@@ -258,6 +258,7 @@ static enum exit_code begin(struct recording *rec)
 		log_error("%s", what);
 		return EXIT_CANNOT_RUN;
 	}
+	log_debug("sampling has begun");
 	return EXIT_OK;
 }
 
@@ -462,7 +463,7 @@ static void add_formats(struct buf *out)
 {
 	buf_puts(out, "Formats:\n");
 	for (size_t i = 0; out_formats[i]; i++)
-		buf_printf(out, "  %-16s%-18s%s\n", out_formats[i]->name, out_formats[i]->extension,
+		buf_printf(out, "  %-12s%-17s%s\n", out_formats[i]->name, out_formats[i]->extension,
 		           out_formats[i]->summary);
 	buf_printf(out, "\n%s", notes);
 }

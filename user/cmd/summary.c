@@ -51,8 +51,9 @@ static void put_sum(struct buf *out, const struct profile_meta *meta, uint64_t s
                     const struct widths *widths)
 {
 	put_row(out, widths, "ticks", meta->tick_cnt);
+	put_percent(out, sum, meta->tick_cnt);
 	if (sum == meta->tick_cnt) {
-		buf_puts(out, " = sum\n");
+		buf_puts(out, "  = sum\n");
 		return;
 	}
 	buf_puts(out, ", but the sum is ");
