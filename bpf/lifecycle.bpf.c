@@ -82,7 +82,8 @@ int BPF_PROG(process_exit, struct task_struct *task)
 	proc = bpf_map_lookup_elem(&procs, &id.tgid);
 	if (!proc)
 		return 0;
-	known = proc->state != PV_PROC_NOT_PYTHON;
+	/* What was asked for is waited for, whatever it has become. */
+	known = proc->state != PV_PROC_NOT_PYTHON || proc->flags & PV_PROC_WANTED;
 	bpf_map_delete_elem(&procs, &id.tgid);
 	if (known)
 		emit_lifecycle(PV_EVENT_EXIT, &id, NULL, BPF_RB_FORCE_WAKEUP);
