@@ -87,35 +87,38 @@ static __always_inline int frame_read(struct pv_walk *walk, const struct pv_layo
 	return 0;
 }
 
-static __always_inline int code_read(struct pv_walk *walk, const struct pv_layout *layout,
-                                     __u64 code)
+/* Read @len bytes of the code object from @off on to the same place in code_head. */
+static __always_inline int code_read(struct pv_walk *walk, __u64 code, __u32 off, __u32 len)
 {
-	__u32 len = layout->code.read_len;
-
-	if (len > PV_CODE_READ_MAX)
+	if (off > PV_CODE_READ_MAX || len > PV_CODE_READ_MAX - off)
 		return -1;
-	return bpf_probe_read_user(walk->code_head, len, (void *)code);
+	return bpf_probe_read_user(walk->code_head + off, len, (void *)(code + off));
 }
 
-/* Is what code_read() got a code object? */
-static __always_inline bool code_is_code(const struct pv_walk *walk, const struct pv_layout *layout)
+/* Is there a code object at @code? */
+static __always_inline bool code_is_code(struct pv_walk *walk, const struct pv_layout *layout,
+                                         __u64 code)
 {
-	return !walk->PyCode_Type || code_u64(walk, layout->code.ob_type) == walk->PyCode_Type;
+	return !walk->PyCode_Type || (!code_read(walk, code, layout->code.ob_type, 8) &&
+	                              code_u64(walk, layout->code.ob_type) == walk->PyCode_Type);
 }
 
-static __always_inline __u32 code_fingerprint(const struct pv_walk *walk,
-                                              const struct pv_layout *layout)
+/* Take the fingerprint of the code object at @code. Negative: it is not in memory. */
+static __always_inline int code_fingerprint(struct pv_walk *walk, const struct pv_layout *layout,
+                                            __u64 code, __u32 *fp)
 {
 	__u32 off = layout->code.fp_off;
 	__u64 str, hash = 0;
 
-	if (off > PV_CODE_READ_MAX - PV_FP_BYTES)
-		return 0;
+	if (off > PV_CODE_READ_MAX - PV_FP_BYTES ||
+	    bpf_probe_read_user(walk->code_head + off, PV_FP_BYTES, (void *)(code + off)))
+		return -1;
 	if (layout->code.fp_str != PV_NO_FIELD) {
 		str = code_u64(walk, layout->code.fp_str);
 		bpf_probe_read_user(&hash, sizeof(hash), (void *)(str + layout->str.hash));
 	}
-	return pv_fingerprint((const __u64 *)(walk->code_head + off), hash);
+	*fp = pv_fingerprint((const __u64 *)(walk->code_head + off), hash);
+	return 0;
 }
 
 static __always_inline void push(struct pv_walk *walk, __u64 addr, __u32 kind, __u32 fp,
@@ -167,17 +170,16 @@ static __always_inline int code_identify(struct pv_walk *walk, const struct pv_l
 		*fp = memo->fp;
 		return CODE_OK;
 	}
-	if (code_read(walk, layout, code))
+	if (code_fingerprint(walk, layout, code, fp))
 		return CODE_UNREADABLE;
-	if (!code_is_code(walk, layout))
-		return CODE_NONE;
-	*fp = code_fingerprint(walk, layout);
+	/* What was sent under this fingerprint was a code object then and is the same one now. */
 	if (symbols_note(walk, code, *fp)) {
 		memo->code = code;
 		memo->epoch = walk->memo.epoch;
 		memo->fp = *fp;
+		return CODE_OK;
 	}
-	return CODE_OK;
+	return code_is_code(walk, layout, code) ? CODE_OK : CODE_NONE;
 }
 
 /* Record the Python frame that was read. 0; -1: this is no frame of a Python function. */
@@ -202,6 +204,9 @@ static __always_inline int record(struct pv_walk *walk, const struct pv_layout *
 	case CODE_NONE:
 		return -1;
 	case CODE_UNREADABLE:
+		/* The interpreter has just used the leaf's code: this is no frame at all. */
+		if (!walk->walked_cnt && layout->chain == PV_CHAIN_CFRAME && !walk->from_cframe)
+			return -1;
 		kind = PV_FRAME_UNREADABLE;
 		walk->unreadable = 1;
 		break;
@@ -354,8 +359,8 @@ static __always_inline bool plausible_caller(struct pv_walk *walk, const struct 
 		return FRAME_U64(walk, layout->frame.previous) == current;
 	}
 	code = FRAME_U64(walk, layout->frame.code) & ~(__u64)STACKREF_TAGS;
-	return FRAME_U64(walk, layout->frame.previous) && !code_read(walk, layout, code) &&
-	       code_is_code(walk, layout);
+	return walk->PyCode_Type && FRAME_U64(walk, layout->frame.previous) &&
+	       code_is_code(walk, layout, code);
 }
 
 /* C frames lie one above the other on the thread's stack, the root one in the thread state. */
