@@ -426,7 +426,10 @@ __hidden int pystack_step(struct pv_walk *walk, const struct pv_layout *layout)
 	return step_seek(walk, layout);
 }
 
-/* Void the memo unless nothing can have changed since the tick before. */
+/*
+ * Void the memo unless nothing can have changed since the tick before. The memo belongs to the CPU:
+ * a tick of a process without a generation fills it too, so the next one must begin anew.
+ */
 static __always_inline void epoch_begin(struct pv_walk *walk, const struct pv_layout *layout)
 {
 	__u64 interp = 0, generation = 0, key;
@@ -438,6 +441,7 @@ static __always_inline void epoch_begin(struct pv_walk *walk, const struct pv_la
 	    bpf_probe_read_user(&generation, sizeof(generation),
 	                        (void *)(interp + layout->interp_code_generation))) {
 		walk->memo.epoch++;
+		walk->memo.key = 0;
 		return;
 	}
 	key = mix(mix(walk->proc_tag + interp) + generation);

@@ -494,6 +494,38 @@ static void test_not_sent(void **state)
 	each_minor(14, check_not_sent);
 }
 
+/* Two processes take turns on one CPU, with different code objects at the same address. */
+static void test_two_processes(void **state)
+{
+	struct image *with = image_new(14), *without = image_new(13);
+	struct pv_walk *scratch = without->walk;
+	struct stack stack;
+	host_read_fn read = host.read;
+	uint32_t fp_with, fp_without;
+
+	(void)state;
+	image_stack(with, &stack);
+	image_stack(without, &stack);
+	set_generation(with, 7);
+	code_replace(without, 77);
+	without->walk = with->walk;
+	host = (struct host){ .read = read, .ctx = with, .sent = true };
+	image_walk(with);
+	fp_with = leaf_fp(with);
+	for (int i = 0; i < 3; i++) {
+		host.ctx = without;
+		image_walk(without);
+		fp_without = leaf_fp(without);
+		assert_int_not_equal(fp_without, fp_with);
+		host.ctx = with;
+		image_walk(with);
+		assert_int_equal(leaf_fp(with), fp_with);
+	}
+	without->walk = scratch;
+	image_free(with);
+	image_free(without);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -515,6 +547,7 @@ int main(void)
 		cmocka_unit_test(test_replaced_code),
 		cmocka_unit_test(test_generation),
 		cmocka_unit_test(test_not_sent),
+		cmocka_unit_test(test_two_processes),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
