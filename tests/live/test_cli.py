@@ -2,6 +2,7 @@
 """The commands as a person meets them: wrong arguments, wrong targets, signals, exit statuses."""
 import contextlib
 import fcntl
+import json
 import os
 import pty
 import re
@@ -16,6 +17,7 @@ import time
 
 import pytest
 
+HERE = os.path.dirname(os.path.abspath(__file__))
 WAIT_S = 60
 NOBODY = 65534
 BUSY = '''
@@ -197,6 +199,33 @@ def test_not_python(run, folder, command):
         done = run(command, '-p', process.pid)
         process.kill()
     assert done.returncode == 4 and 'is not a Python process' in done.stderr
+    assert os.listdir(folder) == []
+
+
+def test_thread_instead_of_process(run, folder):
+    with busy() as target:
+        [thread] = set(os.listdir(f'/proc/{target.pid}/task')) - {str(target.pid)}
+        done = run('record', '-p', thread)
+    assert done.returncode == 3 and f'thread of process {target.pid};' in done.stderr
+    assert os.listdir(folder) == []
+
+
+def test_unsupported_python(run, folder):
+    found = json.loads(subprocess.run([os.path.join(HERE, 'interpreters')], check=True,
+                                      stdout=subprocess.PIPE).stdout)
+    old = [one for one in found if one['version'].startswith(('2.', '3.5.', '3.6.'))]
+    if not old:
+        pytest.skip('no Python before 3.7 on this machine')
+    code = 'import sys; sys.stdout.write("ready\\n"); sys.stdout.flush(); sys.stdin.readline()'
+    with subprocess.Popen([*old[0]['argv'], '-c', code], stdin=subprocess.PIPE,
+                          stdout=subprocess.PIPE) as target:
+        assert target.stdout.readline() == b'ready\n'
+        listed, done = run('ps', '-p', target.pid), run('record', '-p', target.pid)
+        target.stdin.close()
+    assert done.returncode == 7
+    assert f'Python {old[0]["version"]} is not supported' in done.stderr
+    assert f'no: Python {old[0]["version"]} is not supported' in listed.stdout
+    assert listed.returncode == 0
     assert os.listdir(folder) == []
 
 

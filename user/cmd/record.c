@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <poll.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -167,15 +168,42 @@ static enum exit_code check_config(const struct record_config *config, char **pr
 	return EXIT_USAGE;
 }
 
+/* The process that @tid is a thread of; 0: it cannot be told. */
+static pid_t process_of(pid_t tid)
+{
+	struct buf text = { 0 };
+	const char *line;
+	char path[40];
+	int pid = 0;
+
+	snprintf(path, sizeof(path), "/proc/%d/status", tid);
+	if (!file_read(path, 1 << 16, &text)) {
+		line = strstr(buf_str(&text), "\nTgid:");
+		if (!line || sscanf(line, "\nTgid: %d", &pid) != 1)
+			pid = 0;
+	}
+	buf_free(&text);
+	return pid;
+}
+
 /* Said before anything is loaded: these are the mistakes that happen. */
 static enum exit_code check_pids(const struct opt_pids *pids)
 {
 	for (size_t i = 0; i < pids->cnt; i++) {
-		if (process_exists(pids->pids[i]))
-			continue;
-		log_error("no process with pid %d; 'pitviper ps' lists the Python processes",
-		          pids->pids[i]);
-		return EXIT_NO_PROCESS;
+		pid_t pid = pids->pids[i], process;
+
+		if (!process_exists(pid)) {
+			log_error("no process with pid %d; 'pitviper ps' lists the Python "
+			          "processes",
+			          pid);
+			return EXIT_NO_PROCESS;
+		}
+		process = process_of(pid);
+		if (process && process != pid) {
+			log_error("%d is a thread of process %d; name the process: -p %d", pid,
+			          process, process);
+			return EXIT_NO_PROCESS;
+		}
 	}
 	return EXIT_OK;
 }
