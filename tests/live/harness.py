@@ -108,8 +108,11 @@ class Recording:
             else None
 
     def stacks(self, pid=None):
-        """[(stack, count)] of all samples or of one process; a stack is root first."""
-        return [(sample.stack, sample.count) for sample in self.profile.samples
+        """[(stack, count)] of all samples or of one process; a stack is root first.
+
+        Without the root frame that each process gets where several are recorded.
+        """
+        return [(without_process(sample), sample.count) for sample in self.profile.samples
                 if pid is None or sample.labels['pid'] == pid]
 
     def count(self, pid=None):
@@ -143,6 +146,14 @@ class Recording:
         return {label: rows.get(label, 0) for label in self.ledger}
 
 
+def without_process(sample):
+    match = re.match(r'process (\d+):', sample.stack[0].name) if sample.stack else None
+    if not match or sample.stack[0].file:
+        return sample.stack
+    assert int(match.group(1)) == sample.labels['pid'], sample
+    return sample.stack[1:]
+
+
 def outcome_labels():
     """The buckets of the ledger, from the list that makes them."""
     with open(os.path.join(ROOT, 'bpf', 'counters.h'), encoding='utf-8') as stream:
@@ -160,7 +171,7 @@ def parse_ledger(messages):
     """({label: ticks}, all ticks): rows `label  count  percent` and the row `ticks`."""
     rows, ticks = {}, 0
     for line in messages.split('\n'):
-        match = re.match(r'\s*(\S.*?)\s{2,}([\d,]+)(?:\s+([\d.]+)\s?%.*)?\s*$', line)
+        match = re.match(r'\s*(\S.*?)\s{2,}([\d,]+)(?:\s+([\d.]+)\s?%| = sum)?$', line)
         if not match:
             continue
         label, count = match.group(1), int(match.group(2).replace(',', ''))
