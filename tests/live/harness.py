@@ -12,6 +12,7 @@ import tempfile
 import time
 
 import pprof
+from oracle import Oracle
 from ticks import TickWatch
 
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -43,6 +44,24 @@ class Interpreter:
             self._targets = inside[len(self.root):] + '/targets'
             shutil.copytree(TARGETS, self.root + self._targets)
         return self._targets
+
+    def put(self, path):
+        """Make a file of ours one of the targets; its name there."""
+        folder = self.root + self.targets()
+        if folder != TARGETS:
+            shutil.copy(path, folder)
+            return os.path.basename(path)
+        return os.path.abspath(path)
+
+    def oracle(self, target):
+        """Judge of the stacks of that target, with the lines that this interpreter gives it."""
+        command = self.command(self.put(os.path.join(HERE, 'code_lines.py')),
+                               os.path.join(self.targets(), target))
+        done = subprocess.run(command, stdout=subprocess.PIPE, env=clean_environment(), check=True)
+        lines = {}
+        for name, first, numbers in json.loads(done.stdout):
+            lines.setdefault((name, first), set()).update(numbers)
+        return Oracle(os.path.join(TARGETS, target), self.version, lines)
 
     def command(self, target, *arguments):
         return [*self.argv, '-B', os.path.join(self.targets(), target), *arguments]
@@ -171,7 +190,7 @@ def parse_ledger(messages):
     """({label: ticks}, all ticks): rows `label  count  percent` and the row `ticks`."""
     rows, ticks = {}, 0
     for line in messages.split('\n'):
-        match = re.match(r'\s*(\S.*?)\s{2,}([\d,]+)(?:\s+([\d.]+)\s?%| = sum)?$', line)
+        match = re.match(r'\s*(\S.*?)\s{2,}([\d,]+)(?:\s+[\d.]+\s?%)?(?:\s+= sum)?$', line)
         if not match:
             continue
         label, count = match.group(1), int(match.group(2).replace(',', ''))

@@ -42,7 +42,8 @@ class Function:
 class Oracle:
     """The legal stacks of one target; `version` decides between plain and qualified names."""
 
-    def __init__(self, path, version):
+    def __init__(self, path, version, lines=None):
+        """`lines`: of each code object by (name, first line), where the interpreter tells them."""
         self.file = os.path.basename(path)
         self.version = version
         self.qualified = version >= (3, 11)
@@ -51,6 +52,7 @@ class Oracle:
         self.text = source.split('\n')
         self.functions = []
         self._found = {}
+        self._lines = lines
         tree = ast.parse(source)
         self._collect(tree, '<module>', '', 1, len(self.text))
         self.calls = {}  # line: names of functions
@@ -98,6 +100,8 @@ class Oracle:
                 own += [child.generators[0].iter] if name_of_comprehension(child) else []
             else:
                 own += ast.iter_child_nodes(child)
+        if self._lines:
+            lines = self._lines[qualname.rsplit('.', 1)[-1], first] | {first}
         self.functions.append(Function(qualname, first, last, lines))
 
     def _code_name(self, node):
@@ -126,6 +130,9 @@ class Oracle:
 
     def why_not(self, stack):
         """None for a legal stack, else what is wrong with it. Root first."""
+        parts = split_at_marks(stack)
+        if len(parts) > 1:  # what stands between the marks must be right
+            return next(filter(None, [self._why_not_part(part) for part in parts]), None)
         stack = list(stack)
         if not stack:
             return 'no frames'
@@ -135,6 +142,9 @@ class Oracle:
                 return wrong
         elif stack[0].name != '<module>':
             return f'{stack[0].name} is no root'
+        return self._why_not_part(stack) or self._wrong_depth(stack)
+
+    def _why_not_part(self, stack):
         for frame in stack:
             if not self.ours(frame):
                 return f'{frame.file} is not of this target'
@@ -146,7 +156,7 @@ class Oracle:
             tags = self.tags.get(caller.line), self.tags.get(callee.line)
             if None not in tags and (tags[0] - 1) % 5 != tags[1]:
                 return f'depth {tags[0]} is followed by depth {tags[1]} (modulo 5)'
-        return self._wrong_depth(stack)
+        return None
 
     def _may_call(self, caller, callee, is_leaf):
         calls = self.calls.get(caller.line, ())
@@ -181,6 +191,21 @@ class Oracle:
            stack[0].name not in {self.shown(name) for name in self.thread_roots}:
             return f'{stack[0].name} is no root of a thread', stack
         return (None, stack) if not stack or self.ours(stack[0]) else (None, [])
+
+
+def is_mark(frame):
+    """[unreadable] and the like: said in place of frames that are not known."""
+    return not frame.file and frame.name.startswith('[')
+
+
+def split_at_marks(stack):
+    parts = [[]]
+    for frame in stack:
+        if is_mark(frame):
+            parts.append([])
+        else:
+            parts[-1].append(frame)
+    return parts
 
 
 def illegal(stacks, why_not):

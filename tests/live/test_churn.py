@@ -29,7 +29,7 @@ def why_not(stack, lines_of):
 def test_no_borrowed_names(python, workshop):
     lines_of = targets_module('churn').lines_of
     target = workshop.start(python, 'churn.py')
-    recording = workshop.record('-p', target.pid, rate=2500, seconds=3)
+    recording = workshop.record('-p', target.pid, rate=2500, seconds=2)
     made, again = map(int, target.finish().split())
     assert again > made // 10 > 20, f'{again} of {made} at an earlier address: tests nothing'
     generations, unnamed = set(), 0

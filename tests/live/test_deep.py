@@ -10,7 +10,7 @@ DEPTHS = (127, 500, 900, 1022, 1023, 2000)
 def test_depths(python, workshop):
     targets = {depth: workshop.start(python, 'deep.py', depth) for depth in DEPTHS}
     recording = workshop.record('-p', ','.join(str(one.pid) for one in targets.values()),
-                                rate=1000, seconds=3)
+                                rate=1000, seconds=2)
     truncated = 0
     for depth, target in targets.items():
         full = ['<module>'] + ['down'] * depth + ['spin']
@@ -21,7 +21,7 @@ def test_depths(python, workshop):
         assert sum(shapes.values()) > 100, f'{depth}: {len(stacks)} stacks'
         if len(full) > KEPT:
             left_out = len(full) - KEPT
-            mark = f'[truncated: {left_out} frame{"s" if left_out > 1 else ""}]'
+            mark = f'[truncated: {left_out} frames]'
             full = full[:ROOT] + [mark] + full[len(full) - (KEPT - ROOT):]
             truncated += sum(shapes.values())
         assert set(shapes) == {tuple(full)}, \

@@ -1,17 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """Programs that live a moment: their time is attributed from their first line on."""
-import os
-
 import pytest
 
-from harness import TARGETS
-from oracle import Oracle, describe, illegal
+from oracle import describe, illegal
 
 RATE = 1000
 
 
 def assert_legal(python, target, recording, name):
-    oracle = Oracle(os.path.join(TARGETS, target), python.version)
+    oracle = python.oracle(target)
     own = [(stack, count) for stack, count in recording.stacks()
            if any(oracle.ours(frame) and frame.name == name for frame in stack)]
     found = illegal(own, oracle.why_not)

@@ -16,7 +16,7 @@ def targets_module(name):
 def test_lines_of_hot_loops(python, workshop):
     generated = targets_module('lines')
     target = workshop.start(python, 'lines.py')
-    recording = workshop.record('-p', target.pid, rate=1000, seconds=3)
+    recording = workshop.record('-p', target.pid, rate=1000, seconds=2)
     seen = {name: {} for name in generated.hot_lines()}
     for stack, count in recording.stacks():
         leaf = stack[-1]

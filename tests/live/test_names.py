@@ -7,7 +7,7 @@ from test_lines import targets_module
 def test_names_and_files(python, workshop):
     names = targets_module('names')
     target = workshop.start(python, 'names.py')
-    recording = workshop.record('-p', target.pid, rate=1000, seconds=3)
+    recording = workshop.record('-p', target.pid, rate=1000, seconds=2)
     leaves = {(stack[-1].name, stack[-1].file) for stack, _ in recording.stacks()
               if len(stack) > 2}
     # What stands for the empty name is up to pitviper, as long as it is none of the others.
@@ -19,7 +19,7 @@ def test_names_and_files(python, workshop):
 def test_folded_lines_stay_lines(python, workshop):
     names = targets_module('names')
     target = workshop.start(python, 'names.py')
-    path = workshop.record('-p', target.pid, rate=499, seconds=2, extension='.folded').path
+    path = workshop.record('-p', target.pid, rate=997, seconds=1, extension='.folded').path
     stacks = parse_folded(path)
     assert stacks
     for stack in stacks:

@@ -8,8 +8,8 @@ import subprocess
 
 import pytest
 
-from harness import HERE, TARGETS, clean_environment
-from oracle import Oracle, describe, illegal
+from harness import HERE, clean_environment
+from oracle import describe, illegal
 from pprof import Frame
 
 TRACED = ['flutter', 'recursion', 'generators', 'coroutines', 'callbacks']
@@ -17,15 +17,8 @@ TRACED = ['flutter', 'recursion', 'generators', 'coroutines', 'callbacks']
 
 def traced(python, target, events=10000):
     """The stacks that the target really has under this interpreter, root first."""
-    folder = python.root + python.targets()
-    tracer = os.path.join(folder, 'trace_target.py')
-    if not os.path.exists(tracer):
-        with open(os.path.join(HERE, 'trace_target.py'), encoding='utf-8') as stream:
-            text = stream.read()
-        with open(tracer, 'w', encoding='utf-8') as stream:
-            stream.write(text)
-    command = python.command('trace_target.py', os.path.join(python.targets(), target),
-                             str(events))
+    tracer = python.put(os.path.join(HERE, 'trace_target.py'))
+    command = python.command(tracer, os.path.join(python.targets(), target), str(events))
     done = subprocess.run(command, stdout=subprocess.PIPE, env=clean_environment(), timeout=60)
     return {tuple(Frame(name, file, line) for name, line, file in stack)
             for stack in json.loads(done.stdout)}
@@ -33,7 +26,7 @@ def traced(python, target, events=10000):
 
 @pytest.mark.parametrize('target', TRACED)
 def test_real_stacks_are_legal(python, target):
-    oracle = Oracle(os.path.join(TARGETS, target + '.py'), python.version)
+    oracle = python.oracle(target + '.py')
     stacks = traced(python, target + '.py')
     assert len(stacks) > 20
     found = illegal([(stack, 1) for stack in stacks], oracle.why_not)
@@ -51,7 +44,7 @@ def test_real_stacks_are_legal(python, target):
 
 def test_crossed_chains_are_illegal(python):
     """The tail of one chain on the head of the other."""
-    oracle = Oracle(os.path.join(TARGETS, 'flutter.py'), python.version)
+    oracle = python.oracle('flutter.py')
     stacks = [stack for stack in traced(python, 'flutter.py', 3000) if len(stack) == 5]
     a = [stack for stack in stacks if stack[2].name == 'first_a']
     b = [stack for stack in stacks if stack[2].name == 'first_b']

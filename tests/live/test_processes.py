@@ -6,12 +6,11 @@ import os
 import signal
 import time
 
-from harness import TARGETS
-from oracle import Oracle, describe, illegal
+from oracle import describe, illegal
 
 
 def assert_legal(python, target, stacks):
-    oracle = Oracle(os.path.join(TARGETS, target), python.version)
+    oracle = python.oracle(target)
     # What runs before the target's first line (imports, site) and after its end is not its own.
     own = [(stack, count) for stack, count in stacks
            if any(oracle.ours(frame) for frame in stack)]
@@ -50,8 +49,8 @@ def test_all_and_a_late_one(python, workshop):
 
 def test_exec(python, workshop):
     """Python, then a shell, then Python: both programs under the one pid, and nothing mixed."""
-    target = workshop.start(python, 'exec_chain.py', 1.0)
-    recording = workshop.record('-p', target.pid, rate=999, seconds=3)
+    target = workshop.start(python, 'exec_chain.py', 0.7)
+    recording = workshop.record('-p', target.pid, rate=999, seconds=2)
     workshop.clear()
     assert recording.count_of('stage_one', target.pid) > 150
     assert recording.count_of('stage_two', target.pid) > 300

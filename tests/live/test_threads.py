@@ -4,15 +4,15 @@ import collections
 import os
 import re
 
-from harness import TARGETS, parse_folded
-from oracle import Oracle, describe, illegal
+from harness import parse_folded
+from oracle import describe, illegal
 from test_lines import targets_module
 
 
 def test_only_working_threads_by_name(python, workshop):
     names = targets_module('threads')
     target = workshop.start(python, 'threads.py')
-    recording = workshop.record('-p', target.pid, rate=1000, seconds=3)
+    recording = workshop.record('-p', target.pid, rate=1000, seconds=2)
     threads = collections.Counter()
     tids = collections.defaultdict(set)
     for sample in recording.profile.samples:
@@ -24,7 +24,7 @@ def test_only_working_threads_by_name(python, workshop):
                for ids in tids.values() for tid in ids)
     # One interpreter lock, three equal threads.
     assert min(threads.values()) > 0.15 * sum(threads.values()), threads
-    oracle = Oracle(os.path.join(TARGETS, 'threads.py'), python.version)
+    oracle = python.oracle('threads.py')
     found = illegal(recording.stacks(), oracle.why_not)
     assert not found, describe(found)
 
@@ -33,7 +33,7 @@ def test_threads_are_roots(python, workshop):
     """-t: a root frame for each thread, with its id and its name."""
     names = targets_module('threads')
     target = workshop.start(python, 'threads.py')
-    path = workshop.record('-p', target.pid, '-t', rate=499, seconds=2, extension='.folded').path
+    path = workshop.record('-p', target.pid, '-t', rate=499, seconds=1, extension='.folded').path
     roots = collections.Counter()
     for stack, count in parse_folded(path).items():
         roots[stack[0]] += count

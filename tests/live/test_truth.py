@@ -6,11 +6,11 @@ import os
 
 import pytest
 
-from harness import OURS, TARGETS
-from oracle import Oracle, describe, illegal
+from harness import OURS
+from oracle import describe, illegal
 
 NAMES = ['flutter', 'recursion', 'generators', 'coroutines', 'callbacks']
-SECONDS = {99: 4, 1000: 3, 10000: 2}
+SECONDS = {99: 3, 1000: 3, 10000: 2}
 # Samples of each target that a recording must have: a fifth of two CPUs, and half of that lest the
 # test depend on what else the machine does.
 EXPECTED = {rate: rate * seconds * 2 // len(NAMES) // 2 for rate, seconds in SECONDS.items()}
@@ -32,7 +32,7 @@ def run(python, workshop, request):
 
 @pytest.mark.parametrize('name', NAMES)
 def test_no_impossible_stack(python, run, name):
-    oracle = Oracle(os.path.join(TARGETS, name + '.py'), python.version)
+    oracle = python.oracle(name + '.py')
     stacks = run.recording.stacks(run.pids[name])
     found = illegal(stacks, oracle.why_not)
     count = sum(one[1] for one in stacks)
