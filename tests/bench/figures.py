@@ -8,7 +8,7 @@ import tempfile
 import time
 
 from measure import bpf_statistics, cost, peak_memory_kb, used
-from targets import Idler, Puzzle, Spinner
+from targets import Idler, Mix, Puzzle, Spinner
 
 # what: of the table; who: pitviper or a peer; value: as text; good: True, False, None (no bound)
 Row = collections.namedtuple('Row', 'what reach who value good')
@@ -103,6 +103,24 @@ def impossible_peers(bench, name):
                   f'errors {percent(result.errors, attempts)}', None)
 
 
+@figure
+def shares(bench):
+    """of a known mix of functions, against the account that the target keeps itself"""
+    seconds = 5 if bench.quick else 20
+    for version, python in sorted(bench.pythons.items()):
+        if bench.quick and python is not bench.python:
+            continue
+        with Mix(python) as target:
+            result = bench.record(bench.pitviper, target.pid, 999, seconds)
+            spent = target.spent()
+        counts = {name: sum(count for stack, count in result.stacks.items()
+                            if name in [frame.name for frame in stack]) for name in spent}
+        worst = max(abs(100 * counts[name] / sum(counts.values()) -
+                        100 * spent[name] / sum(spent.values())) for name in spent)
+        yield Row(f'shares of a known mix, 999 Hz, {seconds} s, Python {version[0]}.{version[1]}',
+                  'within 1.5 points', 'pitviper', f'{worst:.2f} points at worst', worst <= 1.5)
+
+
 def cheap_tick_ns(bench, seconds):
     """Mean BPF time of a tick that is not the target's, while the same CPUs are as busy."""
     with Idler() as idle:
@@ -116,7 +134,7 @@ def bpf_time(bench):
     the cost that they have when only an idle process is recorded"""
     seconds = 4 if bench.quick else 10
     for depth, bound in ((20, 3.0), (120, 10.0)):
-        with Spinner(depth, bench.python, cpu=1) as target:
+        with Spinner(depth, bench.python) as target:
             cheap = cheap_tick_ns(bench, seconds)
             result, spent, _, _ = bench.record_and_cost(bench.pitviper, target.pid, 997, seconds)
         share = result.samples / result.ledger['ticks']
@@ -137,7 +155,7 @@ def system_calls(bench):
                  if name != 'total']
         return sum(calls), result.samples
 
-    with Spinner(20, bench.python, cpu=1) as target:
+    with Spinner(20, bench.python) as target:
         short, long = count(target, 2), count(target, 6 if bench.quick else 12)
     calls, samples = long[0] - short[0], long[1] - short[1]
     yield Row('system calls a sample, 1000 Hz', '0 on the tick path, batches', 'pitviper',
@@ -148,7 +166,7 @@ def system_calls(bench):
 @figure
 def collector(bench):
     """CPU of the collector once all names are known"""
-    with Spinner(20, bench.python, cpu=1) as target:
+    with Spinner(20, bench.python) as target:
         result, spent, _, _ = bench.record_and_cost(bench.pitviper, target.pid, 1000,
                                                     4 if bench.quick else 10)
     samples = spent.tick_cnt * result.samples / result.ledger['ticks']
@@ -161,7 +179,7 @@ def collector(bench):
 def lost(bench):
     """the highest rate on one busy process"""
     seconds = 5 if bench.quick else 20
-    with Spinner(20, bench.python, cpu=1) as target:
+    with Spinner(20, bench.python) as target:
         result = bench.record(bench.pitviper, target.pid, 10000, seconds)
     gone = result.ledger['ring full']
     yield Row(f'lost at 10000 Hz, {seconds} s, one busy process', '0', 'pitviper',
@@ -177,32 +195,28 @@ def whole_host(bench):
         for _ in range(48):
             stack.enter_context(Idler())
         for cpu in (0, 1):
-            stack.enter_context(Spinner(20, bench.python, cpu=cpu))
+            stack.enter_context(Spinner(20, bench.python, cpu, first=False))
         time.sleep(3)
-        result, spent, _, memory = bench.record_and_cost(bench.pitviper, None, 99,
-                                                         10 if bench.quick else 30)
+        _, spent, _, memory = bench.record_and_cost(bench.pitviper, None, 99,
+                                                    10 if bench.quick else 30)
     share = 100 * (spent.cpu_ns + spent.bpf_ns) / spent.time_ns
     yield Row('whole profiler, 99 Hz -a, 50 processes, 2 busy', '<= 0.3 % of a CPU', 'pitviper',
               f'{share:.3f} % (BPF {100 * spent.bpf_ns / spent.time_ns:.3f} %, collector '
               f'{100 * spent.cpu_ns / spent.time_ns:.3f} %)', share <= 0.3)
     yield Row('resident memory at its peak, the same', '<= 40 MB', 'pitviper',
               f'{memory / 1024:.1f} MB', memory <= 40 * 1024)
-    yield first_sample(result, 'first sample after start, the same')
-
-
-def first_sample(result, what):
-    match = re.search(r'first sample after ([\d.]+) ?ms', result.text)
-    after = float(match.group(1)) if match else None
-    return Row(what, '<= 300 ms', 'pitviper', f'{after:.0f} ms' if match else 'not said',
-               bool(match) and after <= 300)
 
 
 @figure
 def start(bench):
     """from the start of the command to the first sample received"""
-    with Spinner(20, bench.python, cpu=1) as target:
-        result = bench.record(bench.pitviper, target.pid, 99, 2)
-    yield first_sample(result, 'first sample after start, -p, 99 Hz')
+    with Spinner(20, bench.python) as target:
+        for who, pid in (('-p', target.pid), ('-a', None)):
+            result = bench.record(bench.pitviper, pid, 99, 2, verbose=True)
+            match = re.search(r'first sample after ([\d.,]+) ?ms', result.text)
+            after = float(match.group(1).replace(',', '')) if match else None
+            yield Row(f'first sample after start, {who}, 99 Hz', '<= 300 ms', 'pitviper',
+                      f'{after:.0f} ms' if match else 'not said', bool(match) and after <= 300)
 
 
 @figure
@@ -214,7 +228,7 @@ def cost_of_samples(bench):
             python = bench.pythons.get((3, 15)) if profiler.name == 'CPython 3.15' else bench.python
             if not python:
                 continue
-            with Spinner(depth, python, cpu=1) as target:
+            with Spinner(depth, python, first=False) as target:
                 before = target.speed(2)
                 result, spent, speed, _ = bench.record_and_cost(profiler, target.pid, 1000, seconds,
                                                                 target.speed)

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Programs to be profiled: started under a chosen interpreter, ready when the block begins."""
+import contextlib
 import json
 import mmap
 import os
@@ -14,43 +15,30 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 TESTS = os.path.dirname(HERE)
 sys.path.insert(0, os.path.join(TESTS, 'live'))
 
+import harness  # noqa: E402
 import oracle  # noqa: E402
 
 
-class Interpreter:
-    """One that tests/live/interpreters found."""
-
-    def __init__(self, info):
-        self.argv, self.root, self.id = info['argv'], info['root'], info['id']
-        self.version = tuple(int(part) for part in info['version'].split('.')[:2])
-
-    @staticmethod
-    def find():
-        """The newest of each version from 3.8 on, by version."""
-        found = subprocess.run([os.path.join(TESTS, 'live/interpreters')], check=True,
-                               stdout=subprocess.PIPE).stdout
-        plain = [Interpreter(info) for info in json.loads(found)
-                 if not info['free_threaded'] and not info['debug']]
-        return {one.version: one for one in plain if one.version >= (3, 8)}
+def pythons():
+    """The newest interpreter of each version that is supported."""
+    return {one.version[:2]: one for one in harness.find_interpreters()}
 
 
 class Target:
-    """A script at work; it is gone when the block ends."""
+    """A command at work; it is gone when the block ends."""
 
-    def __init__(self, script, *args, python=None, cpu=None, piped=False):
-        self.folder = None
-        argv = python.argv if python else [sys.executable]
-        self.path = script
-        if python and python.root:  # its file system is another: take the script along
-            self.folder = tempfile.mkdtemp(dir=os.path.join(python.root, 'tmp'))
-            shutil.copy(script, self.folder)
-            self.path = os.path.join(self.folder, os.path.basename(script))
-        inside = self.path[len(python.root):] if python else self.path
+    def __init__(self, command, cpu=None, piped=False, first=False):
+        """cpu: pinned there. first: before whatever else wants that CPU."""
         pin = ['taskset', '-c', str(cpu)] if cpu is not None else []
+        pin += ['nice', '-n', '-19'] if first else []
         self.process = subprocess.Popen(
-            [*pin, *argv, inside, *map(str, args)], stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE if piped else subprocess.DEVNULL)
+            [*pin, *command], stdin=subprocess.DEVNULL, env=harness.clean_environment(),
+            stdout=subprocess.PIPE if piped else subprocess.DEVNULL, start_new_session=True)
         self.pid = self.process.pid
+        if first:
+            with contextlib.suppress(OSError):  # a session competes as a group of its own
+                with open(f'/proc/{self.pid}/autogroup', 'w', encoding='ascii') as stream:
+                    stream.write('-19')
 
     def __enter__(self):
         return self
@@ -60,17 +48,15 @@ class Target:
         self.process.wait()
         if self.process.stdout:
             self.process.stdout.close()
-        if self.folder:
-            shutil.rmtree(self.folder)
 
 
 class Puzzle(Target):
     """A target of the live tests, whose possible stacks its source states."""
 
     def __init__(self, name, python, cpu=None):
-        self.source = os.path.join(TESTS, 'targets', name + '.py')
+        self.source = os.path.join(harness.TARGETS, name + '.py')
         self.python = python
-        super().__init__(self.source, python=python, cpu=cpu, piped=True)
+        super().__init__(python.command(name + '.py'), cpu, piped=True)
 
     def __enter__(self):
         if self.process.stdout.readline() != b'ready\n':
@@ -79,7 +65,7 @@ class Puzzle(Target):
 
     def impossible(self, stacks, qualified):
         """How many samples show a stack that cannot be. qualified: do the names say the class?"""
-        judge = oracle.Oracle(self.source, self.python.version if qualified else (3, 8))
+        judge = oracle.Oracle(self.source, self.python.version[:2] if qualified else (3, 8))
         wrong = 0
         for stack, count in stacks.items():
             if not qualified:
@@ -92,14 +78,21 @@ class Puzzle(Target):
 class Spinner(Target):
     """spin.py and its counter of rounds."""
 
-    def __init__(self, depth, python=None, cpu=None):
-        root = python.root if python else ''
-        self.counter = tempfile.NamedTemporaryFile(dir=root + '/tmp')
-        self.counter.write(bytes(8))
-        self.counter.flush()
-        self.map = mmap.mmap(self.counter.fileno(), 8)
-        super().__init__(os.path.join(HERE, 'spin.py'), depth, self.counter.name[len(root):],
-                         python=python, cpu=cpu)
+    def __init__(self, depth, python, cpu=1, first=True):
+        # In a place that the interpreter sees too if it has a root of its own.
+        self.folder = tempfile.TemporaryDirectory(dir=python.root + '/tmp')
+        inside = self.folder.name[len(python.root):]
+        shutil.copy(os.path.join(HERE, 'spin.py'), self.folder.name)
+        with open(os.path.join(self.folder.name, 'counter'), 'w+b') as stream:
+            stream.write(bytes(8))
+            stream.flush()
+            self.map = mmap.mmap(stream.fileno(), 8)
+        super().__init__([*python.argv, inside + '/spin.py', str(depth), inside + '/counter'], cpu,
+                         first=first)
+
+    def __exit__(self, *exception):
+        super().__exit__(*exception)
+        self.folder.cleanup()
 
     def __enter__(self):
         while not self.rounds():
@@ -122,4 +115,21 @@ class Idler(Target):
     """A service that waits."""
 
     def __init__(self):
-        super().__init__(os.path.join(HERE, 'idle.py'))
+        super().__init__([sys.executable, os.path.join(HERE, 'idle.py')])
+
+
+class Mix(harness.Target):
+    """The live tests' known mix of functions, which keeps account of its own CPU time."""
+
+    def __init__(self, python):
+        super().__init__(python.command('mix.py'))
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.kill()
+
+    def spent(self):
+        """It ends and says its nanoseconds by function."""
+        return json.loads(self.finish())
