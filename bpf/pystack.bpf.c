@@ -314,9 +314,16 @@ static __always_inline int step_frame(struct pv_walk *walk, const struct pv_layo
 	__u8 owner = 0;
 
 	if (frame_read(walk, layout, walk->frame)) {
-		/* A cframe half-written points anywhere; a frame that was linked lies in memory. */
-		if (layout->chain == PV_CHAIN_CFRAME && !walk->run_cnt && !walk->from_cframe)
-			return run_failed(walk, layout);
+		/*
+		 * A half-written cframe points anywhere. A run that leads out of memory half-way may
+		 * be true, or frames that returned; the cframe before it is right for neither. A
+		 * chain that was taken from elsewhere is believed at its end, not before.
+		 */
+		if (walk->from_cframe || walk->from_register)
+			return over(walk, PV_CNT_TORN);
+		if (layout->chain == PV_CHAIN_CFRAME && !walk->run_cnt)
+			return walk->walked_cnt ? over(walk, PV_CNT_TORN)
+			                        : run_failed(walk, layout);
 		push(walk, walk->frame, PV_FRAME_UNREADABLE, 0, 0);
 		return over(walk, PV_CNT_UNREADABLE);
 	}
@@ -351,9 +358,12 @@ static __always_inline bool plausible_caller(struct pv_walk *walk, const struct 
 	if (owner > OWNER_MAX)
 		return false;
 	if (owner >= layout->frame.owner_entry) {
-		/* Resumed from C: the entry frame must be this run's own. */
+		/*
+		 * Resumed from C: the entry frame must be this run's own. Where no cframe says which
+		 * that is, much memory looks like one, so it must at least lead to a frame.
+		 */
 		if (layout->chain != PV_CHAIN_CFRAME)
-			return true;
+			return FRAME_U64(walk, layout->frame.previous) != 0;
 		if (cframe_read(layout, walk->cframe_prev, &current, &previous))
 			return false;
 		return FRAME_U64(walk, layout->frame.previous) == current;
@@ -507,6 +517,8 @@ __hidden void pystack_walk(struct pv_walk *walk, const struct pv_layout *layout)
 	/* Stands if the walk does not come to an end of its own. */
 	walk->outcome = PV_CNT_TRUNCATED;
 	bpf_loop(PV_WALK_MAX, walk_one, &ctx, 0);
+	if (walk->outcome == PV_CNT_TRUNCATED && (walk->from_cframe || walk->from_register))
+		walk->outcome = PV_CNT_TORN;
 }
 
 __hidden void pystack_finish(struct pv_walk *walk)
