@@ -8,7 +8,7 @@
 /*
  * The thread state of the thread whose thread pointer is @tp: the attached one if there is one, else
  * the one it will attach again (GIL released inside C code). 0: none, or it could not be read.
- * A constant number of reads, at most six.
+ * A bounded number of reads, at most eight.
  */
 __u64 pystate_find(const struct pv_proc *proc, const struct pv_layout *layout, __u64 tp);
 
