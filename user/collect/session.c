@@ -135,7 +135,7 @@ static int add_target(struct session *session, pid_t pid, uint32_t *index)
 	if (err < 0)
 		return err;
 	if (!find.found)
-		return -ESRCH;
+		return process_exists(pid) ? -EACCES : -ESRCH;
 	*index = images__get(session->images, &find.id);
 	if (*index == IMAGE_NONE)
 		return -ENOMEM;
