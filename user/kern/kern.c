@@ -44,8 +44,9 @@ static int kern_log(enum libbpf_print_level level, const char *fmt, va_list args
 	char line[512];
 	size_t len;
 
-	/* libbpf's own words are for who looks for the cause, not for every user. */
-	(void)level;
+	/* For who looks for the cause (-v); how each program was relocated is of no use to them. */
+	if (level == LIBBPF_DEBUG)
+		return 0;
 	vsnprintf(line, sizeof(line), fmt, args);
 	len = strlen(line);
 	if (len && line[len - 1] == '\n')
