@@ -40,16 +40,26 @@ def folder():
     shutil.rmtree(path)
 
 
+def kill_all(process):
+    """Also what it has started, which may hold its pipes open."""
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+    process.communicate()
+
+
 @pytest.fixture
 def run(pitviper, folder):
     """Run pitviper to its end in that directory."""
-    def run_it(*arguments, command=(), **options):
-        options.setdefault('stdin', subprocess.DEVNULL)
-        if 'input' in options:
-            del options['stdin']
-        return subprocess.run([*command, pitviper, *map(str, arguments)], cwd=folder, text=True,
-                              stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=WAIT_S,
-                              **options)
+    def run_it(*arguments, input=None, **options):
+        options.setdefault('stdin', subprocess.DEVNULL if input is None else subprocess.PIPE)
+        command = [pitviper, *map(str, arguments)]
+        process = subprocess.Popen(command, cwd=folder, text=True, stdout=subprocess.PIPE,
+                                   stderr=subprocess.PIPE, start_new_session=True, **options)
+        try:
+            out, err = process.communicate(input, timeout=WAIT_S)
+        finally:
+            kill_all(process)
+        return subprocess.CompletedProcess(command, process.returncode, out, err)
     return run_it
 
 
@@ -61,7 +71,8 @@ def begin(pitviper, folder):
     def begin_it(*arguments, **options):
         options.setdefault('stdin', subprocess.DEVNULL)
         process = subprocess.Popen([pitviper, 'record', '-v', *map(str, arguments)], cwd=folder,
-                                   stderr=subprocess.PIPE, text=True, **options)
+                                   stderr=subprocess.PIPE, text=True, start_new_session=True,
+                                   **options)
         started.append(process)
         process.seen = ''
         while 'sampling has begun' not in process.seen:
@@ -71,9 +82,7 @@ def begin(pitviper, folder):
         return process
     yield begin_it
     for process in started:
-        if process.poll() is None:
-            process.kill()
-        process.communicate()
+        kill_all(process)
 
 
 @contextlib.contextmanager
