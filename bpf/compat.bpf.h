@@ -17,11 +17,35 @@
 
 #define PF_KTHREAD 0x00200000 /* include/linux/sched.h */
 
+/*
+ * The running task and its fields. A task that comes as a typed pointer is read by plain loads, a
+ * sixth of the price of a helper call; bpf_get_current_task_btf() is there from 5.11 on. What is not
+ * there on the running kernel is dead code to its verifier.
+ */
+#define TASK_IS_TYPED bpf_core_enum_value_exists(enum bpf_func_id, BPF_FUNC_get_current_task_btf)
+
+#define TASK_FIELD(task, ...)                                      \
+	({                                                         \
+		typeof(___arrow(task, __VA_ARGS__)) value_;        \
+		if (TASK_IS_TYPED)                                 \
+			value_ = ___arrow(task, __VA_ARGS__);      \
+		else                                               \
+			value_ = BPF_CORE_READ(task, __VA_ARGS__); \
+		value_;                                            \
+	})
+
+static __always_inline struct task_struct *task_current(void)
+{
+	if (TASK_IS_TYPED)
+		return (void *)bpf_get_current_task_btf();
+	return (void *)bpf_get_current_task();
+}
+
 static __always_inline void task_proc_id(struct task_struct *task, struct pv_proc_id *id)
 {
-	id->tgid = (__u32)BPF_CORE_READ(task, tgid);
-	id->exec_id = (__u32)BPF_CORE_READ(task, self_exec_id);
-	id->start_ns = BPF_CORE_READ(task, group_leader, start_boottime);
+	id->tgid = (__u32)TASK_FIELD(task, tgid);
+	id->exec_id = (__u32)TASK_FIELD(task, self_exec_id);
+	id->start_ns = TASK_FIELD(task, group_leader, start_boottime);
 }
 
 static __always_inline bool proc_id_equal(const struct pv_proc_id *a, const struct pv_proc_id *b)
@@ -33,9 +57,9 @@ static __always_inline bool proc_id_equal(const struct pv_proc_id *a, const stru
 static __always_inline __u64 task_thread_pointer(struct task_struct *task)
 {
 #if defined(__TARGET_ARCH_x86)
-	return BPF_CORE_READ(task, thread.fsbase);
+	return TASK_FIELD(task, thread.fsbase);
 #elif defined(__TARGET_ARCH_arm64)
-	return BPF_CORE_READ(task, thread.uw.tp_value);
+	return TASK_FIELD(task, thread.uw.tp_value);
 #endif
 }
 

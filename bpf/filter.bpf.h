@@ -18,7 +18,7 @@ static __always_inline __u32 filter_task(struct task_struct *task, struct pv_pro
 	if (!tgid)
 		return PV_CNT_IDLE;
 	proc = bpf_map_lookup_elem(&procs, &tgid);
-	if (!proc && BPF_CORE_READ(task, flags) & PF_KTHREAD)
+	if (!proc && TASK_FIELD(task, flags) & PF_KTHREAD)
 		return PV_CNT_KERNEL_THREAD;
 	if (!pv_all && (!proc || !(proc->flags & PV_PROC_WANTED)))
 		return PV_CNT_NOT_WANTED;

@@ -35,7 +35,7 @@ static __always_inline __u32 send_sample(struct pv_walk *walk, struct task_struc
 	emit_header(&sample->hdr, PV_EVENT_SAMPLE, &proc->id);
 	sample->tid = (__u32)bpf_get_current_pid_tgid();
 	sample->layout = proc->layout;
-	sample->thread_start_ns = BPF_CORE_READ(task, start_boottime);
+	sample->thread_start_ns = TASK_FIELD(task, start_boottime);
 	sample->tstate = walk->tstate;
 	sample->interp = 0;
 	bpf_probe_read_user(&sample->interp, sizeof(sample->interp),
@@ -83,7 +83,7 @@ static __always_inline __u32 sample_python(struct bpf_perf_event_data *ctx,
 
 static __always_inline __u32 tick(struct bpf_perf_event_data *ctx)
 {
-	struct task_struct *task = (void *)bpf_get_current_task();
+	struct task_struct *task = task_current();
 	struct pv_proc *proc;
 	__u32 outcome;
 
