@@ -14,7 +14,8 @@ def lines_of(code):
 
 
 def walk(code):
-    rows = [[code.co_name, code.co_firstlineno, lines_of(code)]]
+    first = 1 if code.co_name == '<module>' else code.co_firstlineno
+    rows = [[code.co_name, first, lines_of(code)]]
     for const in code.co_consts:
         if hasattr(const, 'co_code'):
             rows += walk(const)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Start targets, record them, read what pitviper says about it. Nothing here shares code with it."""
+"""Start targets, record them, read what pitviper says about it. No code is shared with it."""
 import atexit
 import collections
 import json
@@ -103,6 +103,15 @@ class Target:
         """Close its input, which asks it for what it knows; returns the rest of its output."""
         return self.process.communicate(timeout=READY_S)[0].decode()
 
+    def alive(self):
+        return self.process.poll() is None
+
+    def cpu_s(self):
+        """CPU time of the process so far, by the kernel's own account."""
+        with open(f'/proc/{self.pid}/stat', encoding='utf-8', errors='replace') as stream:
+            fields = stream.read().rpartition(')')[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf('SC_CLK_TCK')
+
     def kill(self):
         try:
             os.killpg(self.pid, signal.SIGKILL)
@@ -123,6 +132,8 @@ class Recording:
         self.ledger, self.ticks = parse_ledger(messages)
         self.run_cnt = watch.run_cnt
         self.output = ''
+        self.rate = 0
+        self.cpu_s = {}  # by pid: CPU time of the targets while pitviper ran
         self.profile = pprof.Profile(path) if path.endswith('.pb.gz') and os.path.exists(path) \
             else None
 
@@ -136,6 +147,11 @@ class Recording:
 
     def count(self, pid=None):
         return sum(count for _, count in self.stacks(pid))
+
+    def expected(self, target):
+        """At least so many samples must there be of this target: a third of what the kernel says
+        that it ran, as the starting and ending of pitviper lie in that time too."""
+        return max(1, self.rate * self.cpu_s.get(target.pid, 0) / 3)
 
     def count_of(self, name, pid=None):
         """Samples with a function of this name on their stack."""
@@ -242,7 +258,12 @@ class Workshop:
 
     def record(self, *arguments, status=0, **options):
         """Record and check; the Recording."""
-        return self.begin(*arguments, **options).wait().check(status)
+        before = {target: target.cpu_s() for target in self.running if target.alive()}
+        recording = self.begin(*arguments, **options).wait().check(status)
+        recording.rate = options.get('rate', 99)
+        recording.cpu_s = {target.pid: target.cpu_s() - start for target, start in before.items()
+                           if target.alive()}
+        return recording
 
 
 class Recorder:

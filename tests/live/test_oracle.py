@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The judge is judged: the oracle accepts every stack that a target really has, as the interpreter's
-own tracing shows it, and rejects those stacks with a frame taken out or put in its middle."""
+"""The judge is judged: the oracle accepts every stack that a target really has, as its interpreter
+traces it, and rejects those stacks with a frame taken out or put in its middle."""
 import json
 import os
 import random

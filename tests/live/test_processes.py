@@ -23,15 +23,16 @@ def assert_legal(python, target, stacks):
 def test_two_at_once(python, workshop):
     """Each sample belongs to the process whose program it shows; a third process is not shown."""
     names = ('flutter', 'recursion', 'callbacks')
-    pids = {name: workshop.start(python, name + '.py').pid for name in names}
+    targets = {name: workshop.start(python, name + '.py') for name in names}
+    pids = {name: target.pid for name, target in targets.items()}
     recording = workshop.record('-p', f'{pids["flutter"]},{pids["recursion"]}', rate=999, seconds=2)
     workshop.clear()
     for name in names[:2]:
         stacks = recording.stacks(pids[name])
-        assert sum(count for _, count in stacks) > 100
+        assert sum(count for _, count in stacks) >= recording.expected(targets[name])
         assert {os.path.basename(stack[0].file) for stack, _ in stacks} == {name + '.py'}
     assert recording.count(pids['callbacks']) == 0
-    assert recording.ledger['not selected'] > 100
+    assert recording.ledger['not selected'] >= recording.expected(targets['callbacks'])
 
 
 def test_all_and_a_late_one(python, workshop):
@@ -43,7 +44,7 @@ def test_all_and_a_late_one(python, workshop):
     recording = recorder.interrupt().wait().check()
     workshop.clear()
     for target, name in ((early, 'flutter.py'), (late, 'generators.py')):
-        assert recording.count(target.pid) > 200, recording.messages
+        assert recording.count(target.pid) > 20, recording.messages
         assert_legal(python, name, recording.stacks(target.pid))
 
 
@@ -52,8 +53,9 @@ def test_exec(python, workshop):
     target = workshop.start(python, 'exec_chain.py', 0.7)
     recording = workshop.record('-p', target.pid, rate=999, seconds=2)
     workshop.clear()
-    assert recording.count_of('stage_one', target.pid) > 150
-    assert recording.count_of('stage_two', target.pid) > 300
+    one, two = (recording.count_of(name, target.pid) for name in ('stage_one', 'stage_two'))
+    assert one > 10 and two > 10, recording.messages
+    assert one + two >= recording.expected(target), recording.messages
     assert_legal(python, 'exec_chain.py', recording.stacks())
 
 
@@ -70,10 +72,10 @@ def test_children(python, workshop):
     alone = workshop.record('-p', target.pid, rate=999, seconds=1)
     workshop.clear()
     for role, pid in pids.items():
-        assert recording.count_of(WORKS[role], pid) > 50, role
+        assert recording.count_of(WORKS[role], pid) > 10, role
         assert recording.count_of(WORKS[role]) == recording.count_of(WORKS[role], pid), role
     assert_legal(python, 'children.py', recording.stacks())
-    assert alone.count(pids['parent']) == alone.count() > 50
+    assert alone.count(pids['parent']) == alone.count() > 10
 
 
 def test_killed(python, workshop):
@@ -83,5 +85,5 @@ def test_killed(python, workshop):
     time.sleep(0.5)  # to be recorded
     os.kill(target.pid, signal.SIGKILL)
     recording = recorder.wait().check()
-    assert recording.count(target.pid) > 100
+    assert recording.count(target.pid) > 10
     assert_legal(python, 'flutter.py', recording.stacks())

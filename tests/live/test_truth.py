@@ -2,7 +2,6 @@
 """No stack that cannot be: chains, recursions, generators and coroutines that change within
 microseconds, recorded together at each rate, every stack judged by the oracle."""
 import collections
-import os
 
 import pytest
 
@@ -11,34 +10,31 @@ from oracle import describe, illegal
 
 NAMES = ['flutter', 'recursion', 'generators', 'coroutines', 'callbacks']
 SECONDS = {99: 3, 1000: 3, 10000: 2}
-# Samples of each target that a recording must have: a fifth of two CPUs, and half of that lest the
-# test depend on what else the machine does.
-EXPECTED = {rate: rate * seconds * 2 // len(NAMES) // 2 for rate, seconds in SECONDS.items()}
 
-Run = collections.namedtuple('Run', 'rate recording pids')
+Run = collections.namedtuple('Run', 'recording targets')
 
 
 @pytest.fixture(scope='module', params=sorted(SECONDS), ids=lambda rate: f'{rate}Hz')
 def run(python, workshop, request):
     targets = {name: workshop.start(python, name + '.py') for name in NAMES}
-    pids = {name: target.pid for name, target in targets.items()}
+    pids = ','.join(str(target.pid) for target in targets.values())
     try:
-        recording = workshop.record('-p', ','.join(map(str, pids.values())), rate=request.param,
-                                    seconds=SECONDS[request.param])
+        recording = workshop.record('-p', pids, rate=request.param, seconds=SECONDS[request.param])
     finally:
         workshop.clear()
-    return Run(request.param, recording, pids)
+    return Run(recording, targets)
 
 
 @pytest.mark.parametrize('name', NAMES)
 def test_no_impossible_stack(python, run, name):
     oracle = python.oracle(name + '.py')
-    stacks = run.recording.stacks(run.pids[name])
+    target = run.targets[name]
+    stacks = run.recording.stacks(target.pid)
     found = illegal(stacks, oracle.why_not)
     count = sum(one[1] for one in stacks)
     assert not found, f'{sum(one[0] for one in found)} of {count} are impossible:\n' + \
         describe(found)
-    assert count >= EXPECTED[run.rate] // (2 if os.cpu_count() < 2 else 1)
+    assert count >= run.recording.expected(target)
 
 
 def test_hardly_a_tick_is_given_up(run):

@@ -28,7 +28,7 @@ def fdinfo(path):
 
 
 class TickWatch:
-    """Finds the perf programs of a starting pitviper and holds them; run_cnt is final after stop()."""
+    """Holds the perf programs of a starting pitviper; run_cnt is final after stop()."""
 
     def __init__(self):
         self.run_cnt = None

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Work as stage_one, become a shell by exec, which becomes a Python again, and work as stage_two."""
+"""Work as stage_one, become a shell by exec, which becomes a Python again: work as stage_two."""
 import os
 import signal
 import sys
