@@ -301,16 +301,25 @@ static void on_exec(struct session *session, const struct pv_lifecycle *event)
 		images__look(session->images, index, NULL, 0);
 }
 
+/*
+ * An exec changes the identity some time before its tracepoint; a tick in between reports the new
+ * image first, and what was wanted of the old one is wanted of it.
+ */
 static void on_unknown(struct session *session, const struct pv_lifecycle *event)
 {
 	uint32_t index = images__find(session->images, &event->hdr.proc);
+	struct pv_proc proc;
 
 	/* One that we know of is looked at when its time comes. */
 	if (index != IMAGE_NONE)
 		return;
 	index = images__get(session->images, &event->hdr.proc);
-	if (index != IMAGE_NONE)
-		images__look(session->images, index, NULL, 0);
+	if (index == IMAGE_NONE)
+		return;
+	if (!kern__get_proc(session->kern, event->hdr.proc.tgid, &proc) &&
+	    proc.id.start_ns == event->hdr.proc.start_ns)
+		images__at(session->images, index)->flags = proc.flags;
+	images__look(session->images, index, NULL, 0);
 }
 
 static int on_event(void *ctx, const struct pv_event_hdr *event, size_t size)

@@ -280,7 +280,8 @@ static int node_profile_frame(struct stacks *stacks, struct sym *sym, const stru
 	(void)stacks;
 	switch (node->kind) {
 	case NODE_SKIPPED:
-		snprintf(text, sizeof(text), "[truncated: %d frames]", node->lasti);
+		snprintf(text, sizeof(text), "[truncated: %d frame%s]", node->lasti,
+		         node->lasti == 1 ? "" : "s");
 		*frame = mark_frame(profile, text);
 		return *frame == PROFILE_NONE ? -ENOMEM : 0;
 	case NODE_FULL:
