@@ -16,7 +16,6 @@ TESTS = os.path.dirname(HERE)
 sys.path.insert(0, os.path.join(TESTS, 'live'))
 
 import harness  # noqa: E402
-import oracle  # noqa: E402
 
 
 def pythons():
@@ -65,7 +64,8 @@ class Puzzle(Target):
 
     def impossible(self, stacks, qualified):
         """How many samples show a stack that cannot be. qualified: do the names say the class?"""
-        judge = oracle.Oracle(self.source, self.python.version[:2] if qualified else (3, 8))
+        judge = self.python.oracle(os.path.basename(self.source))
+        judge.qualified = judge.qualified and qualified
         wrong = 0
         for stack, count in stacks.items():
             if not qualified:

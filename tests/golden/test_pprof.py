@@ -55,9 +55,9 @@ def test_traces(pprof):
 
 def test_labels_and_roots(pprof):
     text, _ = pprof("small", "-tags", "-sample_index=samples")
-    for row in ("155 (15.11%): worker 3", "967 (94.25%): 100", "155 (15.11%): 101",
-                "59 ( 5.75%): python3 -c </script>"):
-        assert row in text
+    for count, label in (("155", "(15.11%): worker 3"), ("967", "(94.25%): 100"),
+                         ("155", "(15.11%): 101"), ("59", "( 5.75%): python3 -c </script>")):
+        assert re.search(rf"^ +{count}(\.0)? {re.escape(label)}$", text, re.M)  # Go 1.19: 155.0
     text, samples = pprof("small", "-top", "-sample_index=samples", "-tagroot=thread", "-cum",
                           "-nodecount=1000", "-nodefraction=0")
     cumulative = dict((name, int(cnt)) for cnt, name in
@@ -66,11 +66,11 @@ def test_labels_and_roots(pprof):
 
 
 def test_functions(pprof):
-    text, _ = pprof("small", "-raw")
-    assert re.search(r"parse /srv/app/util.py:5:0 s=3\b", text)
-    assert re.search(r"parse /srv/app/other/util.py:5:0 s=3\b", text)
+    text, _ = pprof("small", "-raw")  # Go 1.19 shows no column
+    assert re.search(r"parse /srv/app/util.py:5(:0)? s=3\b", text)
+    assert re.search(r"parse /srv/app/other/util.py:5(:0)? s=3\b", text)
     text, _ = pprof("small", "-raw", view=("functions",))
-    assert re.search(r"parse /srv/app/util.py:3:0 s=3\b", text)
+    assert re.search(r"parse /srv/app/util.py:3(:0)? s=3\b", text)
 
 
 def test_comments_hold_the_ledger(pprof):
