@@ -28,6 +28,9 @@
 /* Wake the reader when this part of the ring is unread. */
 #define RING_WAKE_DIV 4
 
+/* Characters of one message of libbpf's that are shown. */
+#define LOG_MAX 4096
+
 struct kern {
 	struct pitviper *skel;
 	struct ring_buffer *ring;
@@ -41,17 +44,20 @@ struct kern {
 
 static int kern_log(enum libbpf_print_level level, const char *fmt, va_list args)
 {
-	char line[512];
-	size_t len;
+	char *text;
+	int len;
 
 	/* For who looks for the cause (-v); how each program was relocated is of no use to them. */
 	if (level == LIBBPF_DEBUG)
 		return 0;
-	vsnprintf(line, sizeof(line), fmt, args);
-	len = strlen(line);
-	if (len && line[len - 1] == '\n')
-		line[len - 1] = '\0';
-	log_debug("%s", line);
+	len = vasprintf(&text, fmt, args);
+	if (len < 0)
+		return 0;
+	if (len && text[len - 1] == '\n')
+		text[--len] = '\0';
+	/* A verifier log is long, and what was wrong stands at its end. */
+	log_debug("%s", len > LOG_MAX ? text + len - LOG_MAX : text);
+	free(text);
 	return 0;
 }
 
