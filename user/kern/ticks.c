@@ -20,6 +20,7 @@
 struct tick {
 	int fd;
 	struct bpf_link *link; /* NULL: no event on this CPU */
+	uint64_t seen_ns;      /* what it had counted when it was looked at last */
 };
 
 struct ticks {
@@ -29,7 +30,6 @@ struct ticks {
 	int cpu_cap;
 	uint32_t cpu_cnt;
 	uint64_t gone_due_cnt; /* periods that passed on CPUs that have gone since */
-	struct buf online;     /* what ONLINE_PATH said last */
 	bool stopped;
 };
 
@@ -68,19 +68,23 @@ void ticks__free(struct ticks *ticks)
 		return;
 	for (int cpu = 0; cpu < ticks->cpu_cap; cpu++)
 		tick_close(&ticks->cpus[cpu]);
-	buf_free(&ticks->online);
 	free(ticks->cpus);
 	free(ticks);
 }
 
 /* A cpu-clock event counts nanoseconds. */
-static uint64_t tick_due_cnt(const struct ticks *ticks, const struct tick *tick)
+static uint64_t tick_count_ns(const struct tick *tick)
 {
 	uint64_t count_ns = 0;
 
 	if (!tick->link || read(tick->fd, &count_ns, sizeof(count_ns)) != sizeof(count_ns))
 		return 0;
-	return count_ns / ticks->period_ns;
+	return count_ns;
+}
+
+static uint64_t tick_due_cnt(const struct ticks *ticks, const struct tick *tick)
+{
+	return tick_count_ns(tick) / ticks->period_ns;
 }
 
 static int tick_open(struct ticks *ticks, int cpu)
@@ -104,6 +108,7 @@ static int tick_open(struct ticks *ticks, int cpu)
 		close(tick->fd);
 		return err;
 	}
+	tick->seen_ns = 0;
 	/* attach enables the event */
 	return 0;
 }
@@ -128,44 +133,68 @@ static bool cpu_list_parse(const char *text, int cap, bool *online)
 	return true;
 }
 
+static void tick_gone(struct ticks *ticks, struct tick *tick)
+{
+	ticks->gone_due_cnt += tick_due_cnt(ticks, tick);
+	tick_close(tick);
+	ticks->cpu_cnt--;
+}
+
+/*
+ * The event of a CPU that went offline stands still for ever, also when the CPU has come back before
+ * we knew.
+ */
+static void drop_dead(struct ticks *ticks)
+{
+	for (int cpu = 0; cpu < ticks->cpu_cap; cpu++) {
+		struct tick *tick = &ticks->cpus[cpu];
+		uint64_t now_ns = tick_count_ns(tick);
+
+		if (tick->link && now_ns == tick->seen_ns)
+			tick_gone(ticks, tick);
+		tick->seen_ns = now_ns;
+	}
+}
+
+static int follow_list(struct ticks *ticks, const bool *online)
+{
+	for (int cpu = 0; cpu < ticks->cpu_cap; cpu++) {
+		struct tick *tick = &ticks->cpus[cpu];
+		int err;
+
+		if (tick->link && !online[cpu])
+			tick_gone(ticks, tick);
+		if (tick->link || !online[cpu])
+			continue;
+		err = tick_open(ticks, cpu);
+		/* Gone again between the list and the call. */
+		if (err && err != -ENODEV)
+			return err;
+		if (!err)
+			ticks->cpu_cnt++;
+	}
+	return 0;
+}
+
 int ticks__follow(struct ticks *ticks)
 {
-	struct buf now = { 0 };
+	struct buf list = { 0 };
 	bool *online = NULL;
-	int err = file_read(ONLINE_PATH, 65536, &now);
+	int err = file_read(ONLINE_PATH, 65536, &list);
 
 	if (err || ticks->stopped)
 		goto out;
-	if (ticks->online.len == now.len &&
-	    !memcmp(buf_str(&ticks->online), buf_str(&now), now.len))
-		goto out;
+	drop_dead(ticks);
 	online = calloc((size_t)ticks->cpu_cap, sizeof(*online));
-	if (!online || !cpu_list_parse(buf_str(&now), ticks->cpu_cap, online)) {
-		err = online ? -EPROTO : -ENOMEM;
-		goto out;
-	}
-	for (int cpu = 0; cpu < ticks->cpu_cap; cpu++) {
-		if (ticks->cpus[cpu].link && !online[cpu]) {
-			ticks->gone_due_cnt += tick_due_cnt(ticks, &ticks->cpus[cpu]);
-			tick_close(&ticks->cpus[cpu]);
-			ticks->cpu_cnt--;
-		} else if (!ticks->cpus[cpu].link && online[cpu]) {
-			err = tick_open(ticks, cpu);
-			/* Gone again between the list and the call. */
-			if (err == -ENODEV)
-				err = 0;
-			else if (err)
-				goto out;
-			else
-				ticks->cpu_cnt++;
-		}
-	}
-	buf_free(&ticks->online);
-	ticks->online = now;
-	now = (struct buf){ 0 };
+	if (!online)
+		err = -ENOMEM;
+	else if (!cpu_list_parse(buf_str(&list), ticks->cpu_cap, online))
+		err = -EPROTO;
+	else
+		err = follow_list(ticks, online);
 out:
 	free(online);
-	buf_free(&now);
+	buf_free(&list);
 	return err;
 }
 
