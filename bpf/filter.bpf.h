@@ -14,6 +14,7 @@ static __always_inline __u32 filter_task(struct task_struct *task, struct pv_pro
 	__u32 tgid = bpf_get_current_pid_tgid() >> 32;
 	struct pv_proc_id id;
 	struct pv_proc *proc;
+	__u32 tick_cnt;
 
 	if (!tgid)
 		return PV_CNT_IDLE;
@@ -32,7 +33,14 @@ static __always_inline __u32 filter_task(struct task_struct *task, struct pv_pro
 		*found = proc;
 		return PV_FILTER_PYTHON;
 	}
-	proc->tick_cnt++;
+	/*
+	 * It runs: that is the time to look again for a Python that it may have loaded, or to look at
+	 * all at a child that is known only as a copy of its parent. Asked ever more rarely, because
+	 * the answer may have been lost in a full ring.
+	 */
+	tick_cnt = ++proc->tick_cnt;
+	if (proc->state == PV_PROC_NOT_PYTHON && !(tick_cnt & (tick_cnt - 1)))
+		emit_lifecycle(PV_EVENT_UNKNOWN, &id, NULL, emit_flags());
 	return proc->state == PV_PROC_NOT_PYTHON ? PV_CNT_NOT_PYTHON : PV_CNT_UNKNOWN_LAYOUT;
 }
 

@@ -54,15 +54,18 @@ int BPF_PROG(process_exec, struct task_struct *task)
 {
 	struct pv_proc_id id;
 	struct pv_proc *old, fresh = {};
+	__u8 flags = 0;
 
 	task_proc_id(task, &id);
 	old = bpf_map_lookup_elem(&procs, &id.tgid);
-	if (!pv_all && (!old || !(old->flags & PV_PROC_WANTED)))
+	/* Not what the pid's previous user may have left behind. */
+	if (old && old->id.start_ns == id.start_ns)
+		flags = old->flags;
+	if (!pv_all && !(flags & PV_PROC_WANTED))
 		return 0;
 	fresh.id = id;
 	fresh.state = PV_PROC_UNDECIDED;
-	if (old)
-		fresh.flags = old->flags;
+	fresh.flags = flags;
 	procs_put(id.tgid, &fresh);
 	emit_lifecycle(PV_EVENT_EXEC, &id, NULL, BPF_RB_FORCE_WAKEUP);
 	return 0;
@@ -73,7 +76,7 @@ int BPF_PROG(process_exit, struct task_struct *task)
 {
 	struct pv_proc_id id;
 	struct pv_proc *proc;
-	bool known;
+	bool urgent;
 
 	/* do_exit() has taken this thread off signal->live before the tracepoint. */
 	if (BPF_CORE_READ(task, signal, live.counter))
@@ -82,11 +85,10 @@ int BPF_PROG(process_exit, struct task_struct *task)
 	proc = bpf_map_lookup_elem(&procs, &id.tgid);
 	if (!proc)
 		return 0;
-	/* What was asked for is waited for, whatever it has become. */
-	known = proc->state != PV_PROC_NOT_PYTHON || proc->flags & PV_PROC_WANTED;
+	/* What was asked for is waited for, whatever it has become; the end of a shell can wait. */
+	urgent = proc->state != PV_PROC_NOT_PYTHON || proc->flags & PV_PROC_WANTED;
 	bpf_map_delete_elem(&procs, &id.tgid);
-	if (known)
-		emit_lifecycle(PV_EVENT_EXIT, &id, NULL, BPF_RB_FORCE_WAKEUP);
+	emit_lifecycle(PV_EVENT_EXIT, &id, NULL, urgent ? BPF_RB_FORCE_WAKEUP : emit_flags());
 	return 0;
 }
 

@@ -61,23 +61,43 @@ static bool add_round(struct family *family, struct images *images, const pid_t 
 		if (child->added || !is_selected(family, pids, pid_cnt, child->parent))
 			continue;
 		child->added = true;
-		more = true;
 		index = images__get(images, &child->id);
 		if (index == IMAGE_NONE)
 			continue;
+		more = true;
 		images__at(images, index)->flags |= PV_PROC_WANTED | PV_PROC_CHILDREN;
 		images__look(images, index, NULL, 0);
 	}
 	return more;
 }
 
-int family_add(struct kern *kern, struct images *images, const pid_t *pids, size_t pid_cnt)
+/* List and add once. 1: somebody was added, 0 or negative errno. */
+static int add_listed(struct kern *kern, struct images *images, const pid_t *pids, size_t pid_cnt)
 {
 	struct family family = { 0 };
 	int err = kern__each_process(kern, on_process, &family);
+	bool added = false;
 
+	for (size_t i = 0; i < family.cnt; i++) {
+		struct relative *child = &family.items[i];
+		uint32_t index = images__find(images, &child->id);
+
+		child->added =
+			index != IMAGE_NONE && images__at(images, index)->flags & PV_PROC_CHILDREN;
+	}
 	while (!err && add_round(&family, images, pids, pid_cnt))
-		;
+		added = true;
 	free(family.items);
-	return err;
+	return err ? err : added;
+}
+
+int family_add(struct kern *kern, struct images *images, const pid_t *pids, size_t pid_cnt)
+{
+	int more;
+
+	/* Whoever was added may have had a child between the list and the addition. */
+	do {
+		more = add_listed(kern, images, pids, pid_cnt);
+	} while (more > 0);
+	return more;
 }

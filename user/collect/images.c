@@ -13,11 +13,17 @@
 
 /* A process that looks like a Python still starting is looked at again after 1, 2, 4 ... ms. */
 #define LOOK_FIRST_NS (1 * NSEC_PER_MSEC)
-/* A process without Python may load one later (an embedder): looked at again ever more rarely, and
- * only if it ran meanwhile.
+/* A process without Python may load one later (an embedder), and one that could not be read may
+ * become readable: looked at again ever more rarely, the former only when it ran meanwhile.
  */
 #define LOOK_AGAIN_NS (200 * NSEC_PER_MSEC)
 #define LOOK_MAX_NS   (60 * NSEC_PER_SEC)
+
+struct list {
+	uint32_t *items;
+	uint32_t cnt;
+	uint32_t cap;
+};
 
 struct images {
 	struct kern *kern;
@@ -25,6 +31,9 @@ struct images {
 	struct image *items;
 	uint32_t cnt;
 	uint32_t cap;
+	struct list alive;
+	struct list spare; /* indices of dead images that nothing was recorded of */
+	uint32_t swept;    /* where images__sweep() left off */
 	struct hmap map;
 	struct pv_layout layouts[PV_MAX_LAYOUTS];
 	uint32_t layout_cnt;
@@ -54,6 +63,8 @@ void images__free(struct images *images)
 		free(images->items[i].cmdline);
 	}
 	free(images->items);
+	free(images->alive.items);
+	free(images->spare.items);
 	hmap_free(&images->map);
 	py_cache__free(images->cache);
 	free(images);
@@ -83,13 +94,30 @@ uint32_t images__find(const struct images *images, const struct pv_proc_id *id)
 	return hmap_find(&images->map, id_hash(id), image_eq, &key);
 }
 
-uint32_t images__get(struct images *images, const struct pv_proc_id *id)
+/* Room for one more in each list, so that the end of an image needs no memory. */
+static bool list_reserve(struct list *list, uint32_t cnt)
 {
-	uint32_t index = images__find(images, id);
+	uint32_t cap = list->cap ? list->cap * 2 : 64;
+	uint32_t *items;
 
-	if (index != HMAP_NONE)
-		return index;
-	if (images->cnt >= IMAGES_MAX)
+	if (cnt <= list->cap)
+		return true;
+	items = realloc(list->items, cap * sizeof(*items));
+	if (!items)
+		return false;
+	list->items = items;
+	list->cap = cap;
+	return true;
+}
+
+/* An index without an image; IMAGE_NONE: no memory, bound. */
+static uint32_t image_slot(struct images *images)
+{
+	if (!list_reserve(&images->alive, images->alive.cnt + 1))
+		return IMAGE_NONE;
+	if (images->spare.cnt)
+		return images->spare.items[--images->spare.cnt];
+	if (images->cnt >= IMAGES_MAX || !list_reserve(&images->spare, images->cnt + 1))
 		return IMAGE_NONE;
 	if (images->cnt == images->cap) {
 		uint32_t cap = images->cap ? images->cap * 2 : 64;
@@ -100,10 +128,27 @@ uint32_t images__get(struct images *images, const struct pv_proc_id *id)
 		images->items = items;
 		images->cap = cap;
 	}
-	if (hmap_add(&images->map, id_hash(id), images->cnt))
-		return IMAGE_NONE;
-	images->items[images->cnt] = (struct image){ .id = *id, .alive = true };
+	images->items[images->cnt] = (struct image){ 0 };
 	return images->cnt++;
+}
+
+uint32_t images__get(struct images *images, const struct pv_proc_id *id)
+{
+	uint32_t index = images__find(images, id);
+
+	if (index != HMAP_NONE)
+		return index;
+	index = image_slot(images);
+	if (index == IMAGE_NONE)
+		return IMAGE_NONE;
+	if (hmap_add(&images->map, id_hash(id), index)) {
+		images->spare.items[images->spare.cnt++] = index;
+		return IMAGE_NONE;
+	}
+	images->items[index] =
+		(struct image){ .id = *id, .alive = true, .alive_at = images->alive.cnt };
+	images->alive.items[images->alive.cnt++] = index;
+	return index;
 }
 
 struct image *images__at(struct images *images, uint32_t index)
@@ -116,19 +161,33 @@ uint32_t images__cnt(const struct images *images)
 	return images->cnt;
 }
 
+uint32_t images__alive_cnt(const struct images *images)
+{
+	return images->alive.cnt;
+}
+
+uint32_t images__alive(const struct images *images, uint32_t at)
+{
+	return images->alive.items[at];
+}
+
 const struct pv_layout *images__layout(const struct images *images, uint16_t layout)
 {
 	return layout < images->layout_cnt ? &images->layouts[layout] : NULL;
 }
 
-void images__note_layout(struct images *images, uint32_t index, uint16_t layout)
+void images__note_sample(struct images *images, uint32_t index, uint16_t layout)
 {
 	struct image *image = &images->items[index];
 
+	image->used = true;
 	if (image->version || layout >= images->layout_cnt)
 		return;
 	image->layout = layout;
 	image->version = images->layouts[layout].version;
+	/* Its command line and where its threads' names are is still to be found. */
+	if (image->alive && !image->look_ns)
+		image->look_ns = clock_ns(CLOCK_MONOTONIC);
 }
 
 /* The index of this layout, told to the kernel side if it is new. Negative errno. */
@@ -161,21 +220,39 @@ static void read_cmdline(struct image *image)
 	buf_free(&text);
 }
 
-/* When to look again, by what was seen. */
-static void schedule(struct image *image, uint64_t now_ns)
+static void schedule(struct image *image, uint64_t wait_ns)
 {
-	uint64_t wait = 0;
+	wait_ns <<= image->look_cnt < 24 ? image->look_cnt : 24;
+	image->look_ns =
+		clock_ns(CLOCK_MONOTONIC) + (wait_ns < LOOK_MAX_NS ? wait_ns : LOOK_MAX_NS);
+}
 
-	if (image->state == PV_PROC_UNDECIDED)
-		wait = LOOK_FIRST_NS;
-	else if (image->state == PV_PROC_NOT_PYTHON)
-		wait = LOOK_AGAIN_NS;
-	if (!wait) {
-		image->look_ns = 0;
-		return;
+/*
+ * Does the process run @image now? 0, -ESRCH (it has ended), -ESTALE (it has exec'd, and the event of
+ * that is still to come). The kernel side's entry is replaced by an exec and deleted by the exit, so
+ * it decides where there is one; it also knows what the image is wanted for.
+ */
+static int image_confirm(struct images *images, struct image *image)
+{
+	const struct pv_proc_id *id = &image->id;
+	struct pv_proc proc;
+
+	if (!kern__get_proc(images->kern, id->tgid, &proc) && proc.id.start_ns == id->start_ns) {
+		/* A tick can be faster than the exec's own event: then the entry is behind us. */
+		if ((int32_t)(proc.id.exec_id - id->exec_id) > 0)
+			return -ESTALE;
+		image->flags |= proc.flags;
+		return process_exists((pid_t)id->tgid) ? 0 : -ESRCH;
 	}
-	wait <<= image->look_cnt < 24 ? image->look_cnt : 24;
-	image->look_ns = now_ns + (wait < LOOK_MAX_NS ? wait : LOOK_MAX_NS);
+	/* Never entered (the scan is first to meet it), or exited. */
+	return process_has_thread((pid_t)id->tgid, (pid_t)id->tgid, id->start_ns) ? 0 : -ESRCH;
+}
+
+bool images__is_current(struct images *images, uint32_t index)
+{
+	struct image *image = &images->items[index];
+
+	return image->alive && !image_confirm(images, image);
 }
 
 static int tell_kernel(struct images *images, struct image *image, struct py_runtime *runtime)
@@ -199,30 +276,18 @@ static int tell_kernel(struct images *images, struct image *image, struct py_run
 	return kern__set_proc(images->kern, proc);
 }
 
-int images__look(struct images *images, uint32_t index, char *reason, size_t reason_len)
+/* What a look has found of an image that still runs. @runtime is taken over. */
+static int image_found(struct images *images, struct image *image, struct py_runtime *runtime)
 {
-	struct py_runtime *runtime = calloc(1, sizeof(*runtime));
-	struct image *image = &images->items[index];
 	int err;
 
-	if (!runtime)
-		return -ENOMEM;
-	err = py_runtime__find(images->cache, (pid_t)image->id.tgid, runtime);
-	if (err) {
-		/* Gone or not ours to read: its exit event, or nothing, will follow. */
-		image->look_ns = 0;
-		free(runtime);
-		return err;
-	}
-	if (reason)
-		snprintf(reason, reason_len, "%s", runtime->reason);
-	if (runtime->proc.state != PV_PROC_NOT_PYTHON &&
-	    (!image->cmdline || image->state == PV_PROC_UNDECIDED))
-		read_cmdline(image);
-	image->state = runtime->proc.state;
-	image->tick_cnt = 0;
 	err = tell_kernel(images, image, runtime);
-	schedule(image, clock_ns(CLOCK_MONOTONIC));
+	image->state = runtime->proc.state;
+	image->look_ns = 0;
+	if (image->state == PV_PROC_UNDECIDED)
+		schedule(image, LOOK_FIRST_NS);
+	else if (err)
+		schedule(image, LOOK_AGAIN_NS);
 	image->look_cnt++;
 	free(image->runtime);
 	image->runtime = NULL;
@@ -236,66 +301,170 @@ int images__look(struct images *images, uint32_t index, char *reason, size_t rea
 	return err;
 }
 
-void images__forked(struct images *images, const struct pv_proc_id *child,
-                    const struct pv_proc_id *parent)
+int images__look(struct images *images, uint32_t index, char *reason, size_t reason_len)
 {
-	uint32_t from = images__find(images, parent), to = images__get(images, child);
-	struct image *image, *origin;
+	struct py_runtime *runtime = calloc(1, sizeof(*runtime));
+	struct image *image = &images->items[index];
+	int err;
 
-	if (to == IMAGE_NONE || from == IMAGE_NONE)
-		return;
-	image = &images->items[to];
-	origin = &images->items[from];
-	if (image->look_cnt)
-		return; /* the scan met it first */
+	if (!runtime)
+		return -ENOMEM;
+	err = py_runtime__find(images->cache, (pid_t)image->id.tgid, runtime);
+	if (!err && runtime->proc.state != PV_PROC_NOT_PYTHON &&
+	    (!image->cmdline || image->state == PV_PROC_UNDECIDED))
+		read_cmdline(image);
+	if (!err)
+		err = image_confirm(images, image);
+	if (err) {
+		free(runtime);
+		if (err == -ESRCH) {
+			images__gone(images, index);
+			return err;
+		}
+		image->look_ns = 0;
+		/* Not ours to read, or a file of it is not: that may pass. */
+		if (err != -ESTALE)
+			schedule(image, LOOK_AGAIN_NS);
+		image->look_cnt++;
+		return err;
+	}
+	if (reason)
+		snprintf(reason, reason_len, "%s", runtime->reason);
+	return image_found(images, image, runtime);
+}
+
+void images__asked(struct images *images, uint32_t index)
+{
+	struct image *image = &images->items[index];
+
+	if (image->alive && !image->look_ns)
+		schedule(image, image->state == PV_PROC_NOT_PYTHON ? LOOK_AGAIN_NS : LOOK_FIRST_NS);
+}
+
+static void image_copy(struct image *image, const struct image *origin)
+{
 	image->state = origin->state;
 	image->flags = origin->flags;
 	image->version = origin->version;
 	image->layout = origin->layout;
-	if (origin->cmdline)
+	if (origin->cmdline && !image->cmdline)
 		image->cmdline = strdup(origin->cmdline);
-	if (origin->runtime) {
+	if (origin->runtime && !image->runtime) {
 		image->runtime = malloc(sizeof(*image->runtime));
 		if (image->runtime)
 			*image->runtime = *origin->runtime;
 	}
-	/* The parent was looked at before or after the copy was made: make sure of the child. */
-	if (image->state == PV_PROC_UNDECIDED)
-		schedule(image, clock_ns(CLOCK_MONOTONIC));
 }
 
-void images__gone(struct images *images, uint32_t index)
+void images__forked(struct images *images, const struct pv_proc_id *child,
+                    const struct pv_proc_id *parent)
+{
+	uint32_t from = images__find(images, parent), to = images__get(images, child);
+	struct image *image;
+	struct pv_proc proc;
+
+	if (to == IMAGE_NONE)
+		return;
+	image = &images->items[to];
+	if (image->look_cnt || !image->alive)
+		return; /* the scan met it first */
+	if (from != IMAGE_NONE)
+		image_copy(image, &images->items[from]);
+	/*
+	 * The kernel side copied its own entry, at the time of the fork: the parent may have been looked
+	 * at since. Without an entry the child has ended already.
+	 */
+	if (!kern__get_proc(images->kern, child->tgid, &proc) &&
+	    (proc.state != image->state || proc.state == PV_PROC_UNDECIDED))
+		image->look_ns = clock_ns(CLOCK_MONOTONIC);
+}
+
+static void image_end(struct images *images, uint32_t index)
 {
 	struct image *image = &images->items[index];
+	uint32_t last;
 
 	image->alive = false;
 	image->look_ns = 0;
 	free(image->runtime);
 	image->runtime = NULL;
+	last = images->alive.items[--images->alive.cnt];
+	images->alive.items[image->alive_at] = last;
+	images->items[last].alive_at = image->alive_at;
+	if (image->used)
+		return;
+	free(image->cmdline);
+	image->cmdline = NULL;
+	hmap_del(&images->map, id_hash(&image->id), index);
+	images->spare.items[images->spare.cnt++] = index;
+}
+
+void images__gone(struct images *images, uint32_t index)
+{
+	if (!images->items[index].alive)
+		return;
 	/* An update that crossed the exit would have put the entry back. */
-	kern__del_proc(images->kern, &image->id);
+	kern__del_proc(images->kern, &images->items[index].id);
+	image_end(images, index);
+}
+
+void images__replaced(struct images *images, uint32_t old, uint32_t index)
+{
+	const struct image *from = &images->items[old];
+	struct image *to = &images->items[index];
+
+	if (!from->alive)
+		return;
+	to->target |= from->target;
+	to->flags |= from->flags;
+	/* The entry stays: the exec, which may not have got that far, finds there what is wanted. */
+	image_end(images, old);
 }
 
 uint64_t images__look_due(struct images *images, uint64_t now_ns)
 {
 	uint64_t next_ns = UINT64_MAX;
 
-	for (uint32_t i = 0; i < images->cnt; i++) {
-		struct image *image = &images->items[i];
-		struct pv_proc proc;
+	/* From the end: one that is gone is replaced by one that was seen already. */
+	for (uint32_t i = images->alive.cnt; i-- > 0;) {
+		uint32_t index = images->alive.items[i];
+		struct image *image = &images->items[index];
 
-		if (!image->alive || !image->look_ns)
+		if (!image->look_ns)
 			continue;
-		if (image->look_ns <= now_ns) {
-			if (image->state == PV_PROC_NOT_PYTHON &&
-			    !kern__get_proc(images->kern, image->id.tgid, &proc) &&
-			    proc.tick_cnt == image->tick_cnt)
-				schedule(image, now_ns); /* it did not run */
-			else
-				images__look(images, i, NULL, 0);
-		}
+		if (image->look_ns <= now_ns && images__look(images, index, NULL, 0) == -ESRCH)
+			continue;
 		if (image->look_ns && image->look_ns < next_ns)
 			next_ns = image->look_ns;
 	}
-	return next_ns == UINT64_MAX || next_ns <= now_ns ? next_ns : next_ns - now_ns;
+	if (next_ns == UINT64_MAX)
+		return UINT64_MAX;
+	return next_ns > now_ns ? next_ns - now_ns : 0;
+}
+
+/* The end of @index: false if it has not come. */
+static bool sweep_one(struct images *images, uint32_t index)
+{
+	struct image *image = &images->items[index];
+	int err = image_confirm(images, image);
+
+	/* A target hands on what it is to the image after the exec: see the session. */
+	if (!err || (err == -ESTALE && image->target))
+		return false;
+	images__gone(images, index);
+	return true;
+}
+
+void images__sweep(struct images *images, uint32_t max)
+{
+	for (uint32_t i = images->alive.cnt; i-- > 0;)
+		if (images->items[images->alive.items[i]].target)
+			sweep_one(images, images->alive.items[i]);
+	for (uint32_t left = images->alive.cnt < max ? images->alive.cnt : max; left; left--) {
+		if (images->swept >= images->alive.cnt)
+			images->swept = 0;
+		/* One that is gone is replaced by another. */
+		if (!images->alive.cnt || !sweep_one(images, images->alive.items[images->swept]))
+			images->swept++;
+	}
 }

@@ -3,9 +3,12 @@
  * images.h - the process images of a session: who they are, what was found in them, and when to look
  * again.
  *
- * An image is one program in one process (struct pv_proc_id); exec makes a new one. Images keep their
- * dense index for the whole session, so that samples that come after the end of a process still
- * resolve. One thread.
+ * An image is one program in one process (struct pv_proc_id); exec makes a new one. Images that
+ * something was recorded of keep their dense index for the whole session, so that samples that come
+ * after the end of a process still resolve; the index of any other is used again after its end.
+ *
+ * What is read from a process counts only if it still ran the image afterwards: pids are reused, and
+ * the news of an exit may be late or lost. One thread.
  */
 #ifndef PV_COLLECT_IMAGES_H
 #define PV_COLLECT_IMAGES_H
@@ -29,9 +32,10 @@ struct image {
 	uint8_t flags; /* PV_PROC_* */
 	bool alive;
 	bool target;       /* a pid that was asked for, not a child of one */
+	bool used;         /* something was recorded of it */
 	uint32_t look_cnt; /* how often it was looked at */
+	uint32_t alive_at; /* its place among the living */
 	uint64_t look_ns;  /* when to look again, CLOCK_MONOTONIC; 0: no need */
-	uint32_t tick_cnt; /* ticks the kernel had counted at the last look */
 };
 
 struct images;
@@ -45,21 +49,39 @@ uint32_t images__get(struct images *images, const struct pv_proc_id *id);
 uint32_t images__find(const struct images *images, const struct pv_proc_id *id);
 struct image *images__at(struct images *images, uint32_t index);
 uint32_t images__cnt(const struct images *images);
+/* The living ones: index number @at of images__alive_cnt(). images__gone() reorders those behind. */
+uint32_t images__alive_cnt(const struct images *images);
+uint32_t images__alive(const struct images *images, uint32_t at);
 
 /*
- * Look at the process now and tell the kernel side. 0, or negative errno of py_runtime__find();
- * @reason (may be NULL) gets its words on why not.
+ * Look at the process now and tell the kernel side. 0, or negative errno of py_runtime__find(), whose
+ * words on why not @reason (may be NULL) gets. -ESRCH: the image is gone; -ESTALE: the process has
+ * exec'd, and that event is still to come.
  */
 int images__look(struct images *images, uint32_t index, char *reason, size_t reason_len);
+/* A tick found that the kernel side knows too little of it, or ran it without any Python in it. */
+void images__asked(struct images *images, uint32_t index);
 /* A child that the kernel side made a copy of its parent. */
 void images__forked(struct images *images, const struct pv_proc_id *child,
                     const struct pv_proc_id *parent);
-/* The process has exited or exec'd: nothing more will be read from it. */
+/* The process has exited: nothing more will be read from it. */
 void images__gone(struct images *images, uint32_t index);
+/* Its exec made @index of @old: that is wanted now for what @old was. */
+void images__replaced(struct images *images, uint32_t old, uint32_t index);
+/*
+ * Does the process still run this image? To be asked after something was read from it: a yes means
+ * that it was this image's all the time.
+ */
+bool images__is_current(struct images *images, uint32_t index);
 /* Look at every image whose time has come. Returns the ns until the next one, UINT64_MAX: none. */
 uint64_t images__look_due(struct images *images, uint64_t now_ns);
-/* What a sample says of an image whose fork event was lost: its layout, hence its version. */
-void images__note_layout(struct images *images, uint32_t index, uint16_t layout);
+/* Find images whose end was not told: all targets and, in turns, @max of the others. */
+void images__sweep(struct images *images, uint32_t max);
+/*
+ * Something was recorded of the image. @layout, of a sample, tells the version of one that is not
+ * known otherwise, because its fork event was lost.
+ */
+void images__note_sample(struct images *images, uint32_t index, uint16_t layout);
 const struct pv_layout *images__layout(const struct images *images, uint16_t layout);
 
 #endif

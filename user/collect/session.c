@@ -12,14 +12,22 @@
 #include "collect/stacks.h"
 #include "collect/tracks.h"
 #include "kern/kern.h"
-#include "proc/process.h"
 #include "util/buf.h"
 #include "util/clock.h"
 #include "util/log.h"
 
-/* The ring is drained this often if nothing wakes us before. */
-#define DRAIN_EVERY_MS  100
+/* The ring is drained this often if nothing wakes us before, in the beginning more often: nobody
+ * wants to wait for the first sample.
+ */
+#define DRAIN_EVERY_MS 100
+#define DRAIN_FIRST_MS 10
+#define DRAIN_FIRST_NS NSEC_PER_SEC
+/* One round takes no longer, however fast the ring fills: who called wants to be asked again. */
+#define DRAIN_MAX_NS    (50 * NSEC_PER_MSEC)
+#define DRAIN_ASK_CNT   64 /* records between two looks at the clock */
 #define FOLLOW_EVERY_NS NSEC_PER_SEC
+/* Images that are asked each time whether they still run. */
+#define SWEEP_CNT 64
 
 struct session {
 	struct kern *kern;
@@ -32,6 +40,9 @@ struct session {
 	uint32_t last_image; /* of the sample before: most often the same */
 	bool sym_wanted;     /* some image has code objects to be completed */
 	bool stopped;
+	bool more;             /* the round before left something in the ring */
+	uint32_t round_cnt;    /* records of this round */
+	uint64_t round_end_ns; /* when it shall end */
 	uint64_t new_ns;
 	uint64_t start_ns;
 	uint64_t start_unix_ns;
@@ -163,10 +174,14 @@ static enum session_error start_pid(struct session *session, pid_t pid, char *wh
 {
 	char reason[192] = "";
 	uint32_t index;
-	int err = add_target(session, pid, &index);
+	int err, tries = 0;
 
-	if (!err)
-		err = images__look(session->images, index, reason, sizeof(reason));
+	/* It may exec meanwhile. */
+	do {
+		err = add_target(session, pid, &index);
+		if (!err)
+			err = images__look(session->images, index, reason, sizeof(reason));
+	} while (err == -ESTALE && ++tries < 10);
 	switch (err) {
 	case 0:
 		break;
@@ -268,7 +283,7 @@ static void on_sample(struct session *session, const struct pv_sample *sample, s
 		session->refused_cnt++;
 		return;
 	}
-	images__note_layout(session->images, image, sample->layout);
+	images__note_sample(session->images, image, sample->layout);
 	track = tracks__get(session->tracks, image, sample);
 	time_ns = time_ns > session->start_ns ? time_ns - session->start_ns : 0;
 	if (track == TRACK_NONE ||
@@ -278,85 +293,84 @@ static void on_sample(struct session *session, const struct pv_sample *sample, s
 		session->sym_wanted = true;
 }
 
-static void on_exec(struct session *session, const struct pv_lifecycle *event)
+/* The image that a process runs since its exec; IMAGE_NONE: no memory, bound. */
+static uint32_t image_after_exec(struct session *session, const struct pv_proc_id *id)
 {
-	struct pv_proc_id before = event->hdr.proc;
-	struct image *image;
-	struct pv_proc proc;
-	uint32_t index, old;
+	struct pv_proc_id before = *id;
+	uint32_t index = images__get(session->images, id), old;
 
 	before.exec_id--;
 	old = images__find(session->images, &before);
-	index = images__get(session->images, &event->hdr.proc);
-	if (index == IMAGE_NONE)
-		return;
-	image = images__at(session->images, index);
-	if (!kern__get_proc(session->kern, event->hdr.proc.tgid, &proc))
-		image->flags = proc.flags;
-	if (old != IMAGE_NONE) {
-		image->target = images__at(session->images, old)->target;
-		images__gone(session->images, old);
-	}
-	if (image->alive)
+	if (index != IMAGE_NONE && old != IMAGE_NONE)
+		images__replaced(session->images, old, index);
+	return index;
+}
+
+static void on_exec(struct session *session, const struct pv_lifecycle *event)
+{
+	uint32_t index = image_after_exec(session, &event->hdr.proc);
+
+	if (index != IMAGE_NONE && images__at(session->images, index)->alive)
 		images__look(session->images, index, NULL, 0);
 }
 
 /*
- * An exec changes the identity some time before its tracepoint; a tick in between reports the new
- * image first, and what was wanted of the old one is wanted of it.
+ * An exec changes the identity some time before its tracepoint: a tick in between reports the new image
+ * first. Also the way back when an event was lost, or the entry crossed by an update of ours.
  */
 static void on_unknown(struct session *session, const struct pv_lifecycle *event)
 {
 	uint32_t index = images__find(session->images, &event->hdr.proc);
-	struct pv_proc proc;
 
-	/* One that we know of is looked at when its time comes. */
-	if (index != IMAGE_NONE)
+	if (index != IMAGE_NONE) {
+		images__asked(session->images, index);
 		return;
-	index = images__get(session->images, &event->hdr.proc);
+	}
+	index = image_after_exec(session, &event->hdr.proc);
+	if (index != IMAGE_NONE)
+		images__look(session->images, index, NULL, 0);
+}
+
+static void on_end(struct session *session, const struct pv_event_hdr *event)
+{
+	uint32_t index = images__find(session->images, &event->proc);
+
+	if (index != IMAGE_NONE)
+		images__gone(session->images, index);
+}
+
+static void on_symbol(struct session *session, const struct pv_symbol *symbol, size_t size)
+{
+	uint32_t index = image_of(session, &symbol->hdr.proc);
+
 	if (index == IMAGE_NONE)
 		return;
-	if (!kern__get_proc(session->kern, event->hdr.proc.tgid, &proc) &&
-	    proc.id.start_ns == event->hdr.proc.start_ns)
-		images__at(session->images, index)->flags = proc.flags;
-	images__look(session->images, index, NULL, 0);
+	images__at(session->images, index)->used = true;
+	sym__learn(session->sym, index, symbol, size);
 }
 
 static int on_event(void *ctx, const struct pv_event_hdr *event, size_t size)
 {
 	struct session *session = ctx;
-	uint32_t index;
 
-	if (event->type == PV_EVENT_SAMPLE) {
+	if (event->type == PV_EVENT_SAMPLE)
 		on_sample(session, (const struct pv_sample *)event, size);
+	else if (event->type == PV_EVENT_SYMBOL)
+		on_symbol(session, (const struct pv_symbol *)event, size);
+	else if (size < sizeof(struct pv_lifecycle))
 		return 0;
-	}
-	if (event->type == PV_EVENT_SYMBOL) {
-		index = image_of(session, &event->proc);
-		if (index != IMAGE_NONE)
-			sym__learn(session->sym, index, (const struct pv_symbol *)event, size);
-		return 0;
-	}
-	if (size < sizeof(struct pv_lifecycle))
-		return 0;
-	switch (event->type) {
-	case PV_EVENT_EXEC:
+	else if (event->type == PV_EVENT_EXEC)
 		on_exec(session, (const struct pv_lifecycle *)event);
-		break;
-	case PV_EVENT_FORK:
+	else if (event->type == PV_EVENT_FORK)
 		images__forked(session->images, &event->proc,
 		               &((const struct pv_lifecycle *)event)->parent);
-		break;
-	case PV_EVENT_EXIT:
-		index = images__find(session->images, &event->proc);
-		if (index != IMAGE_NONE)
-			images__gone(session->images, index);
-		break;
-	case PV_EVENT_UNKNOWN:
+	else if (event->type == PV_EVENT_EXIT)
+		on_end(session, event);
+	else if (event->type == PV_EVENT_UNKNOWN)
 		on_unknown(session, (const struct pv_lifecycle *)event);
-		break;
-	}
-	return 0;
+	if (++session->round_cnt % DRAIN_ASK_CNT == 0)
+		session->more = clock_ns(CLOCK_MONOTONIC) >= session->round_end_ns;
+	return session->more ? -ETIME : 0;
 }
 
 /* What came in cut or not at all is read from the processes that still live. */
@@ -365,37 +379,41 @@ static void complete_symbols(struct session *session)
 	if (!session->sym_wanted)
 		return;
 	session->sym_wanted = false;
-	for (uint32_t i = 0; i < images__cnt(session->images); i++) {
-		const struct image *image = images__at(session->images, i);
+	for (uint32_t i = 0; i < images__alive_cnt(session->images); i++) {
+		uint32_t index = images__alive(session->images, i);
+		const struct image *image = images__at(session->images, index);
 		const struct pv_layout *layout = images__layout(session->images, image->layout);
 
-		if (image->version && image->alive && layout && sym__wants(session->sym, i))
-			sym__complete(session->sym, i, (pid_t)image->id.tgid, layout);
+		if (image->version && layout && sym__wants(session->sym, index) &&
+		    images__is_current(session->images, index))
+			sym__complete(session->sym, index, (pid_t)image->id.tgid, layout);
 	}
 }
 
+/* One round; session->more says whether it was cut short. */
 static int drain(struct session *session)
 {
-	int err = kern__drain(session->kern, on_event, session);
-	uint64_t now_ns;
+	uint64_t now_ns = clock_ns(CLOCK_MONOTONIC);
+	int err;
 
-	if (err < 0)
+	session->more = false;
+	session->round_cnt = 0;
+	session->round_end_ns = now_ns + DRAIN_MAX_NS;
+	err = kern__drain(session->kern, on_event, session);
+	if (err < 0 && err != -ETIME)
 		return err;
-	now_ns = clock_ns(CLOCK_MONOTONIC);
 	complete_symbols(session);
 	tracks__name(session->tracks, session->images, now_ns, false);
 	return 0;
 }
 
-/* A target's exit event may have been lost in a full ring. */
-static void check_targets(struct session *session)
+static int drain_every_ms(const struct session *session, uint64_t now_ns)
 {
-	for (uint32_t i = 0; i < images__cnt(session->images); i++) {
-		const struct image *image = images__at(session->images, i);
-
-		if (image->target && image->alive && !process_exists((pid_t)image->id.tgid))
-			images__gone(session->images, i);
-	}
+	if (session->more)
+		return 0;
+	if (!session->first_sample_ns && now_ns - session->start_ns < DRAIN_FIRST_NS)
+		return DRAIN_FIRST_MS;
+	return DRAIN_EVERY_MS;
 }
 
 int session__run(struct session *session, int timeout_ms, int wake_fd)
@@ -407,8 +425,8 @@ int session__run(struct session *session, int timeout_ms, int wake_fd)
 	};
 	int err;
 
-	if (timeout_ms < 0 || timeout_ms > DRAIN_EVERY_MS)
-		timeout_ms = DRAIN_EVERY_MS;
+	if (timeout_ms < 0 || timeout_ms > drain_every_ms(session, now_ns))
+		timeout_ms = drain_every_ms(session, now_ns);
 	look_ns = images__look_due(session->images, now_ns);
 	if (look_ns / NSEC_PER_MSEC < (uint64_t)timeout_ms)
 		timeout_ms = (int)(look_ns / NSEC_PER_MSEC) + 1;
@@ -418,7 +436,7 @@ int session__run(struct session *session, int timeout_ms, int wake_fd)
 	now_ns = clock_ns(CLOCK_MONOTONIC);
 	if (!err && now_ns >= session->follow_ns) {
 		session->follow_ns = now_ns + FOLLOW_EVERY_NS;
-		check_targets(session);
+		images__sweep(session->images, SWEEP_CNT);
 		err = kern__follow_cpus(session->kern);
 	}
 	return err;
@@ -434,7 +452,10 @@ int session__stop(struct session *session)
 	kern__stop_ticks(session->kern);
 	session->stop_ns = clock_ns(CLOCK_MONOTONIC);
 	session->due_cnt = kern__due_cnt(session->kern);
-	err = drain(session);
+	/* No tick fills the ring any more. */
+	do {
+		err = drain(session);
+	} while (!err && session->more);
 	tracks__name(session->tracks, session->images, session->stop_ns, true);
 	return err ? err : kern__counters(session->kern, session->cnt);
 }
@@ -515,12 +536,13 @@ void session__status(struct session *session, struct session_status *status)
 	status->cpu_ns = clock_ns(CLOCK_PROCESS_CPUTIME_ID) - session->cpu_ns;
 	if (session->first_sample_ns)
 		status->first_sample_ns = session->first_sample_ns - session->new_ns;
-	for (uint32_t i = 0; i < images__cnt(session->images); i++) {
-		const struct image *image = images__at(session->images, i);
+	for (uint32_t i = 0; i < images__alive_cnt(session->images); i++) {
+		const struct image *image =
+			images__at(session->images, images__alive(session->images, i));
 
-		if (image->alive && image->state == PV_PROC_PYTHON)
+		if (image->state == PV_PROC_PYTHON)
 			status->process_cnt++;
-		if (image->alive && image->target)
+		if (image->target)
 			status->target_cnt++;
 	}
 }

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "proc/process.h"
 #include "py/threads.h"
 #include "util/clock.h"
 #include "util/hmap.h"
@@ -13,6 +14,9 @@
 #define NAME_AGAIN_NS (1 * NSEC_PER_SEC)
 /* and given up after this many times: it was made outside the threading module. */
 #define NAME_TRIES 4
+/* A name costs a read for each module that the program imports: in one round, and in the last one. */
+#define NAME_ROUND_NS (5 * NSEC_PER_MSEC)
+#define NAME_ALL_NS   (1 * NSEC_PER_SEC)
 
 struct track {
 	uint32_t image;
@@ -100,28 +104,41 @@ uint32_t tracks__get(struct tracks *tracks, uint32_t image, const struct pv_samp
 	return tracks->cnt++;
 }
 
-static void name_one(struct track *track, const struct image *image, uint64_t now_ns)
+/*
+ * The ident of a thread is free again when it ends, and most often the next one gets it: a name counts
+ * only if the thread was there after it was read.
+ */
+static bool name_is_ours(const struct track *track, struct images *images)
 {
-	struct buf name = { 0 };
-	int err;
+	const struct image *image = images__at(images, track->image);
 
-	if (!image->alive || !image->runtime) {
-		track->next_ns = image->alive ? now_ns + NAME_AGAIN_NS : UINT64_MAX;
-		return;
-	}
-	err = py_thread_name((pid_t)image->id.tgid, image->runtime, track->interp, track->ident,
-	                     &name);
-	if (!err && name.len) {
+	return images__is_current(images, track->image) &&
+	       process_has_thread((pid_t)image->id.tgid, (pid_t)track->tid, track->start_ns);
+}
+
+static void name_one(struct track *track, struct images *images, uint64_t now_ns)
+{
+	const struct image *image = images__at(images, track->image);
+	struct buf name = { 0 };
+	int err = -ENOENT;
+
+	if (image->alive && image->runtime)
+		err = py_thread_name((pid_t)image->id.tgid, image->runtime, track->interp,
+		                     track->ident, &name);
+	track->next_ns = ++track->tries < NAME_TRIES ? now_ns + NAME_AGAIN_NS : UINT64_MAX;
+	if (!name_is_ours(track, images)) {
+		track->next_ns = UINT64_MAX;
+	} else if (!err && name.len) {
 		track->name = name.data;
 		track->next_ns = UINT64_MAX;
 		return;
 	}
 	buf_free(&name);
-	track->next_ns = ++track->tries < NAME_TRIES ? now_ns + NAME_AGAIN_NS : UINT64_MAX;
 }
 
 void tracks__name(struct tracks *tracks, struct images *images, uint64_t now_ns, bool all)
 {
+	uint64_t end_ns = clock_ns(CLOCK_MONOTONIC) + (all ? NAME_ALL_NS : NAME_ROUND_NS);
 	uint32_t first = tracks->cnt;
 
 	for (uint32_t i = all ? 0 : tracks->unnamed_first; i < tracks->cnt; i++) {
@@ -129,8 +146,15 @@ void tracks__name(struct tracks *tracks, struct images *images, uint64_t now_ns,
 
 		if (track->name)
 			continue;
-		if (all || track->next_ns <= now_ns)
-			name_one(track, images__at(images, track->image), now_ns);
+		if ((all || track->next_ns <= now_ns) && images__at(images, track->image)->alive) {
+			if (clock_ns(CLOCK_MONOTONIC) > end_ns) {
+				first = i < first ? i : first;
+				break;
+			}
+			name_one(track, images, now_ns);
+		} else if (track->next_ns <= now_ns) {
+			track->next_ns = UINT64_MAX;
+		}
 		if (track->next_ns != UINT64_MAX && i < first)
 			first = i;
 	}

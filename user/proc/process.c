@@ -8,7 +8,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
+#include "util/clock.h"
 #include "util/file.h"
 
 static int process_errno(int err)
@@ -81,6 +83,37 @@ bool process_exists(pid_t pid)
 	return pid > 0 && (!kill(pid, 0) || errno == EPERM);
 }
 
+/* Past the name in a stat file, which may hold anything, parentheses too: proc(5). NULL: no file. */
+static const char *process_stat(const char *path, struct buf *text)
+{
+	const char *end;
+
+	if (file_read(path, 4096, text))
+		return NULL;
+	end = strrchr(buf_str(text), ')');
+	return end ? end + 1 : NULL;
+}
+
+bool process_has_thread(pid_t pid, pid_t tid, uint64_t start_ns)
+{
+	/* state ppid pgrp session tty tpgid flags 4 faults 4 times priority nice threads 0 start */
+	static const char form[] = " %c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %*u %*u %*d %*d "
+				   "%*d %*d %*d %*d %llu";
+	uint64_t tick_ns = NSEC_PER_SEC / (uint64_t)sysconf(_SC_CLK_TCK);
+	struct buf text = { 0 };
+	unsigned long long start;
+	const char *stat;
+	char path[64], state;
+	bool has;
+
+	snprintf(path, sizeof(path), "/proc/%d/task/%d/stat", pid, tid);
+	stat = process_stat(path, &text);
+	has = stat && sscanf(stat, form, &state, &start) == 2 && state != 'Z' && state != 'X' &&
+	      start == start_ns / tick_ns;
+	buf_free(&text);
+	return has;
+}
+
 pid_t process_parent(pid_t pid)
 {
 	struct buf stat = { 0 };
@@ -88,13 +121,10 @@ pid_t process_parent(pid_t pid)
 	const char *end;
 	int parent = 0;
 
-	/* "pid (comm) state ppid ...": comm may hold anything, parentheses too. proc(5) */
 	snprintf(path, sizeof(path), "/proc/%d/stat", pid);
-	if (!file_read(path, 4096, &stat)) {
-		end = strrchr(buf_str(&stat), ')');
-		if (!end || sscanf(end + 1, " %*c %d", &parent) != 1)
-			parent = 0;
-	}
+	end = process_stat(path, &stat);
+	if (!end || sscanf(end, " %*c %d", &parent) != 1)
+		parent = 0;
 	buf_free(&stat);
 	return parent;
 }

@@ -1,0 +1,145 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The collector under stress: stopped, flooded, its targets ending and pids changing hands."""
+import collections
+import contextlib
+import json
+import os
+import re
+import signal
+import time
+
+import pytest
+
+from harness import find_interpreters
+from test_processes import WORKS
+
+UNKNOWN = '[unknown function]'
+
+
+@contextlib.contextmanager
+def stopped(recorder):
+    """The collector does not run meanwhile; the kernel side goes on."""
+    recorder.interrupt(signal.SIGSTOP)
+    yield
+    recorder.interrupt(signal.SIGCONT)
+
+
+def work(pid, seconds):
+    """Wait until the process has had that much more CPU time."""
+    with open(f'/proc/{pid}/stat', encoding='utf-8', errors='replace') as stream:
+        def used():
+            stream.seek(0)
+            return sum(map(int, stream.read().rpartition(')')[2].split()[11:13]))
+        end = used() + seconds * os.sysconf('SC_CLK_TCK')
+        while used() < end:
+            time.sleep(0.01)
+
+
+def event(recording, label):
+    """How often something happened that is told beside the ledger."""
+    match = re.search(rf'^\s*{re.escape(label)}\s+([\d,]+)', recording.messages, re.MULTILINE)
+    return int(match.group(1).replace(',', '')) if match else 0
+
+
+def test_children_while_away(python, workshop):
+    """A program starts and forks before the collector comes round to its exec."""
+    recorder = workshop.begin('-a', rate=499).sampling()
+    with stopped(recorder):
+        target = workshop.start(python, 'children.py', wait=False)
+        pids = json.loads(target.process.stdout.readline())
+        target.expect('ready')
+    for pid in pids.values():
+        work(pid, 0.3)
+    recording = recorder.interrupt().wait().check()
+    workshop.clear()
+    for role, pid in pids.items():
+        assert recording.count_of(WORKS[role], pid) > 50, f'{role}: {recording.messages}'
+        found = {frame.name for stack, _ in recording.stacks(pid) for frame in stack}
+        assert found & set(WORKS.values()) == {WORKS[role]}, role
+
+
+def test_flooded(python, workshop):
+    """The ring overflows: every tick is counted, and names lost there come later."""
+    flood = workshop.start(python, 'deep.py', 1000)
+    recorder = workshop.begin('-a', rate=4999).sampling()
+    with stopped(recorder):
+        work(flood.pid, 0.8)
+        late = workshop.start(python, 'flutter.py')
+        work(late.pid, 0.2)  # its names find no room
+    work(late.pid, 0.5)
+    recording = recorder.interrupt().wait().check()
+    workshop.clear()
+    assert recording.ledger['ring full'] > 1000, recording.messages
+    assert event(recording, 'code objects lost, ring full') > 0, recording.messages
+    assert recording.count_of('third_a', late.pid) > 100
+    assert recording.count_of(UNKNOWN, late.pid) == recording.count_of(UNKNOWN, flood.pid) == 0
+
+
+def test_ends_that_nobody_told(python, workshop):
+    """Targets exec and end while the ring is full, and nobody reaps them: the recording ends."""
+    flood = workshop.start(python, 'deep.py', 1000)
+    # After its exec it is not known, and each of its ticks asks for it: that fills the last gap.
+    gap = workshop.start(python, 'exec_chain.py', 1.0)
+    recorder = workshop.begin('-p', f'{flood.pid},{gap.pid}', rate=4999).sampling()
+    with stopped(recorder):
+        work(flood.pid, 0.8)
+        work(gap.pid, 1.5)  # past its exec
+        for target in (gap, flood):
+            os.kill(target.pid, signal.SIGKILL)
+            os.waitid(os.P_PID, target.pid, os.WEXITED | os.WNOWAIT)
+    recording = recorder.wait().check()
+    assert recording.ledger['ring full'] > 1000, recording.messages
+    assert event(recording, 'process events lost, ring full') > 0, recording.messages
+    assert recording.count(flood.pid) > 100
+
+
+def test_names_of_short_threads(python, workshop):
+    """A thread that has ended does not wear the name of the next one, which has its ident."""
+    target = workshop.start(python, 'short_threads.py')
+    recording = workshop.record('-p', target.pid, rate=999, seconds=3)
+    made, again = map(int, target.finish().split())
+    assert again > made // 2, f'{again} of {made} idents were used again: tests nothing'
+    named = collections.Counter()
+    for sample in recording.profile.samples:
+        works = [re.fullmatch(r'work_(\d+)', frame.name) for frame in sample.stack]
+        number = next((match.group(1) for match in works if match), None)
+        name = re.fullmatch(r'name_(\d+)', sample.labels['thread'])
+        if number and name:
+            assert name.group(1) == number, f'work_{number} in thread {name.group(0)}'
+            named[number] += sample.count
+    assert len(named) > 3, named
+
+
+@pytest.fixture(scope='module')
+def one_python():
+    """For what has nothing to do with versions."""
+    return find_interpreters()[-1]
+
+
+ONLINE = '/sys/devices/system/cpu/cpu1/online'
+
+
+@contextlib.contextmanager
+def offline(path):
+    """A CPU less."""
+    try:
+        with open(path, 'w', encoding='ascii') as stream:
+            stream.write('0')
+        yield
+    finally:
+        with open(path, 'w', encoding='ascii') as stream:
+            stream.write('1')
+
+
+@pytest.mark.skipif(not os.access(ONLINE, os.W_OK), reason='no CPU here can be taken offline')
+def test_a_cpu_that_blinks(one_python, workshop):
+    """A CPU that is away for a moment only ticks again when it is back."""
+    target = workshop.start(one_python, 'flutter.py')
+    recorder = workshop.begin('-p', target.pid, rate=499).sampling()
+    with offline(ONLINE):
+        pass
+    os.sched_setaffinity(target.pid, {1})
+    work(target.pid, 3)
+    recording = recorder.interrupt().wait().check()
+    # The first second or so is lost: that often the CPUs are looked at.
+    assert recording.count(target.pid) > 300, recording.messages
