@@ -24,7 +24,7 @@
 #include "util/file.h"
 #include "util/log.h"
 
-#define RUN_MS     100
+#define RUN_MS     250
 #define REASON_LEN 1024
 #define FORMAT_MAX 32
 
@@ -357,6 +357,10 @@ static enum exit_code loop(struct recording *rec)
 		}
 	}
 	status_end();
+	session__status(rec->session, &status);
+	if (status.first_sample_ns)
+		log_debug("first sample after %llu ms",
+		          (unsigned long long)(status.first_sample_ns / NSEC_PER_MSEC));
 	if (!err)
 		return EXIT_OK;
 	log_error("recording broke off: %s; what there is will be written", strerror(-err));

@@ -12,6 +12,7 @@
 #include "collect/stacks.h"
 #include "collect/tracks.h"
 #include "kern/kern.h"
+#include "proc/process.h"
 #include "util/buf.h"
 #include "util/clock.h"
 #include "util/log.h"
@@ -19,7 +20,7 @@
 /* The ring is drained this often if nothing wakes us before, in the beginning more often: nobody
  * wants to wait for the first sample.
  */
-#define DRAIN_EVERY_MS 100
+#define DRAIN_EVERY_MS 250
 #define DRAIN_FIRST_MS 10
 #define DRAIN_FIRST_NS NSEC_PER_SEC
 /* One round takes no longer, however fast the ring fills: who called wants to be asked again. */
@@ -86,7 +87,8 @@ struct session *session__new(const struct session_opts *opts, enum session_error
 	session->sym = sym__new();
 	if (!session->pids || !session->tracks || !session->stacks || !session->sym)
 		goto fail;
-	memcpy(session->pids, opts->pids, opts->pid_cnt * sizeof(*opts->pids));
+	if (opts->pid_cnt)
+		memcpy(session->pids, opts->pids, opts->pid_cnt * sizeof(*opts->pids));
 	session->kern = kern__open(&kern_opts, what, what_len);
 	if (!session->kern) {
 		err = errno;
