@@ -54,12 +54,16 @@ static __always_inline int over(struct pv_walk *walk, __u32 outcome)
 	return STEP_OVER;
 }
 
+/* No page is smaller. */
+#define WINDOW_PAGE 4096
+
 /* Make the frame at @addr the one that FRAME_* speak of. 0, or -1: it is not in memory. */
 static __always_inline int frame_read(struct pv_walk *walk, const struct pv_layout *layout,
                                       __u64 addr)
 {
 	__u32 len = layout->frame.read_len;
 	__u64 ahead = addr - walk->window.start, below = walk->window.start - addr;
+	__u32 back = 0;
 
 	if (len > PV_FRAME_READ_MAX)
 		return -1;
@@ -69,21 +73,20 @@ static __always_inline int frame_read(struct pv_walk *walk, const struct pv_layo
 	}
 	/*
 	 * A caller's frame lies just below its callee's on the thread's data stack. One read costs
-	 * the same for 80 bytes and little more for 2 KiB, so take what is below along.
+	 * the same for 80 bytes and little more for 2 KiB, so take what is below along, but nothing
+	 * beyond the frame's own page: what lies there may not be mapped, and a fault costs more than
+	 * twenty reads.
 	 */
-	if (layout->chain != PV_CHAIN_FRAMEOBJECT && below < PV_WINDOW &&
-	    !bpf_probe_read_user(walk->window.bytes, PV_WINDOW, (void *)(addr + len - PV_WINDOW))) {
-		walk->window.start = addr + len - PV_WINDOW;
-		walk->window.len = PV_WINDOW;
-		walk->window.at = PV_WINDOW - len;
-		return 0;
-	}
-	walk->window.start = addr;
+	if (layout->chain != PV_CHAIN_FRAMEOBJECT && below < PV_WINDOW)
+		back = addr & (WINDOW_PAGE - 1);
+	if (back > PV_WINDOW - PV_FRAME_READ_MAX)
+		back = PV_WINDOW - PV_FRAME_READ_MAX;
+	walk->window.start = addr - back;
 	walk->window.len = 0;
-	walk->window.at = 0;
-	if (bpf_probe_read_user(walk->window.bytes, len, (void *)addr))
+	walk->window.at = back;
+	if (bpf_probe_read_user(walk->window.bytes, back + len, (void *)(addr - back)))
 		return -1;
-	walk->window.len = len;
+	walk->window.len = back + len;
 	return 0;
 }
 

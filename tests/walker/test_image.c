@@ -296,22 +296,21 @@ static void test_window_edge(void **state)
 	each_minor(MINOR_FIRST, check_window_edge);
 }
 
-/* A hole inside the window, between frames that lie on both sides of it. */
+/* A page that is not there, between frames that lie on both sides of it. */
 static void check_window_hole(struct image *image)
 {
-	uint64_t far = image_slot(image, 32 + 10);
 	struct frame_spec spec = { .code = image_code(image, 1), .is_entry = 0 };
 
-	build_deep(image, 60);
-	/* Frame 31 from the root calls on from 10: what lies between is not there any more. */
-	spec.previous = far;
-	spec.lasti = 2 * (59 - 31);
-	image_frame(image, image_slot(image, 32 + 31), spec);
-	image_unmap(image, image_slot(image, 32 + 12), 16 * 0x80);
+	/* A page holds 32 slots; frame 0, the root, lies in slot 32. */
+	build_deep(image, 100);
+	spec.previous = image_slot(image, 32 + 31);
+	spec.lasti = 2 * (99 - 64);
+	image_frame(image, image_slot(image, 32 + 64), spec);
+	image_unmap(image, image_slot(image, 64), IMAGE_PAGE);
 	assert_int_equal(image_walk(image), PV_CNT_COMPLETE);
-	assert_int_equal(image->walk->walked_cnt, 60 - 20);
-	for (uint32_t i = 0; i < 40; i++)
-		assert_int_equal(host_frame(image->walk, i)->lasti, 2 * (i < 29 ? i : i + 20));
+	assert_int_equal(image->walk->walked_cnt, 100 - 32);
+	for (uint32_t i = 0; i < 68; i++)
+		assert_int_equal(host_frame(image->walk, i)->lasti, 2 * (i < 36 ? i : i + 32));
 }
 
 static void test_window_hole(void **state)
