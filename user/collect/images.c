@@ -209,15 +209,16 @@ static int layout_index(struct images *images, const struct pv_layout *layout)
 	return (int)i;
 }
 
-static void read_cmdline(struct image *image)
+/* NULL: not to be had. */
+static char *read_cmdline(const struct image *image)
 {
 	struct buf text = { 0 };
+	char *cmdline = NULL;
 
-	if (!process_cmdline((pid_t)image->id.tgid, &text) && text.len) {
-		free(image->cmdline);
-		image->cmdline = strdup(buf_str(&text));
-	}
+	if (!process_cmdline((pid_t)image->id.tgid, &text) && text.len)
+		cmdline = strdup(buf_str(&text));
 	buf_free(&text);
+	return cmdline;
 }
 
 static void schedule(struct image *image, uint64_t wait_ns)
@@ -305,6 +306,7 @@ int images__look(struct images *images, uint32_t index, char *reason, size_t rea
 {
 	struct py_runtime *runtime = calloc(1, sizeof(*runtime));
 	struct image *image = &images->items[index];
+	char *cmdline = NULL;
 	int err;
 
 	if (!runtime)
@@ -312,11 +314,12 @@ int images__look(struct images *images, uint32_t index, char *reason, size_t rea
 	err = py_runtime__find(images->cache, (pid_t)image->id.tgid, runtime);
 	if (!err && runtime->proc.state != PV_PROC_NOT_PYTHON &&
 	    (!image->cmdline || image->state == PV_PROC_UNDECIDED))
-		read_cmdline(image);
+		cmdline = read_cmdline(image);
 	if (!err)
 		err = image_confirm(images, image);
 	if (err) {
 		free(runtime);
+		free(cmdline);
 		if (err == -ESRCH) {
 			images__gone(images, index);
 			return err;
@@ -327,6 +330,10 @@ int images__look(struct images *images, uint32_t index, char *reason, size_t rea
 			schedule(image, LOOK_AGAIN_NS);
 		image->look_cnt++;
 		return err;
+	}
+	if (cmdline) {
+		free(image->cmdline);
+		image->cmdline = cmdline;
 	}
 	if (reason)
 		snprintf(reason, reason_len, "%s", runtime->reason);

@@ -1,0 +1,258 @@
+// SPDX-License-Identifier: Apache-2.0
+/* Who is looked at, and whose what was seen is. The kernel side is a table of ours. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "collect/images.h"
+#include "proc/process.h"
+#include "util/buf.h"
+#include "util/clock.h"
+#include "util/file.h"
+
+#define TABLE_MAX 16
+#define NOBODY    0x3fffffff /* above any pid_max */
+
+static struct pv_proc table[TABLE_MAX];
+static size_t table_cnt;
+
+static struct pv_proc *entry_of(uint32_t tgid)
+{
+	for (size_t i = 0; i < table_cnt; i++)
+		if (table[i].id.tgid == tgid)
+			return &table[i];
+	return NULL;
+}
+
+int kern__get_proc(struct kern *kern, uint32_t tgid, struct pv_proc *proc)
+{
+	(void)kern;
+	if (!entry_of(tgid))
+		return -ENOENT;
+	*proc = *entry_of(tgid);
+	return 0;
+}
+
+int kern__set_proc(struct kern *kern, const struct pv_proc *proc)
+{
+	struct pv_proc *entry = entry_of(proc->id.tgid);
+
+	(void)kern;
+	if (!entry)
+		entry = &table[table_cnt++];
+	*entry = *proc;
+	return 0;
+}
+
+int kern__del_proc(struct kern *kern, const struct pv_proc_id *id)
+{
+	struct pv_proc *entry = entry_of(id->tgid);
+
+	(void)kern;
+	if (!entry || memcmp(&entry->id, id, sizeof(*id)))
+		return -ENOENT;
+	*entry = table[--table_cnt];
+	return 0;
+}
+
+int kern__set_layout(struct kern *kern, uint32_t index, const struct pv_layout *layout)
+{
+	(void)kern;
+	(void)index;
+	(void)layout;
+	return 0;
+}
+
+/* This process, as the kernel side would name it. */
+static struct pv_proc_id self(void)
+{
+	struct pv_proc_id id = { .tgid = (uint32_t)getpid(), .exec_id = 7 };
+	uint64_t tick_ns = NSEC_PER_SEC / (uint64_t)sysconf(_SC_CLK_TCK);
+	struct buf stat = { 0 };
+	unsigned long long start = 0;
+	const char *at;
+
+	assert_int_equal(file_read("/proc/self/stat", 4096, &stat), 0);
+	at = strrchr(buf_str(&stat), ')');
+	assert_non_null(at);
+	for (int field = 2; field < 22; field++)
+		at = strchr(at + 1, ' ');
+	assert_int_equal(sscanf(at, " %llu", &start), 1);
+	id.start_ns = start * tick_ns + tick_ns / 2;
+	buf_free(&stat);
+	return id;
+}
+
+static int set_up(void **state)
+{
+	table_cnt = 0;
+	*state = images__new(NULL);
+	return *state ? 0 : -1;
+}
+
+static int tear_down(void **state)
+{
+	images__free(*state);
+	return 0;
+}
+
+static void test_an_index_is_used_again(void **state)
+{
+	struct images *images = *state;
+	const struct pv_proc_id a = { .tgid = NOBODY, .start_ns = 1 };
+	const struct pv_proc_id b = { .tgid = NOBODY, .start_ns = 2 };
+	const struct pv_proc_id c = { .tgid = NOBODY, .start_ns = 3 };
+	uint32_t first = images__get(images, &a), second;
+
+	images__gone(images, first);
+	assert_int_equal(images__find(images, &a), IMAGE_NONE);
+	assert_int_equal(images__get(images, &b), first);
+	/* Something was recorded of it: it must be found for ever. */
+	images__note_sample(images, first, 0);
+	images__gone(images, first);
+	assert_int_equal(images__find(images, &b), first);
+	second = images__get(images, &c);
+	assert_int_not_equal(second, first);
+	assert_int_equal(images__alive_cnt(images), 1);
+	assert_int_equal(images__alive(images, 0), second);
+}
+
+static void test_a_reused_pid(void **state)
+{
+	struct images *images = *state;
+	struct pv_proc_id earlier = self();
+	struct pv_proc now = { .id = self(), .state = PV_PROC_PYTHON };
+	uint32_t index;
+
+	earlier.start_ns -= 5 * NSEC_PER_SEC;
+	index = images__get(images, &earlier);
+	assert_int_equal(images__look(images, index, NULL, 0), -ESRCH);
+	assert_int_equal(table_cnt, 0);
+	kern__set_proc(NULL, &now);
+	index = images__get(images, &earlier);
+	assert_int_equal(images__look(images, index, NULL, 0), -ESRCH);
+	assert_memory_equal(entry_of(now.id.tgid), &now, sizeof(now));
+	assert_int_equal(images__alive_cnt(images), 0);
+}
+
+static void test_an_exec_meanwhile(void **state)
+{
+	struct images *images = *state;
+	struct pv_proc_id before = self();
+	struct pv_proc now = { .id = self(), .flags = PV_PROC_WANTED };
+	uint32_t old, index;
+
+	before.exec_id--;
+	old = images__get(images, &before);
+	images__at(images, old)->target = true;
+	images__at(images, old)->flags = PV_PROC_WANTED;
+	kern__set_proc(NULL, &now);
+	assert_int_equal(images__look(images, old, NULL, 0), -ESTALE);
+	assert_memory_equal(entry_of(now.id.tgid), &now, sizeof(now));
+	/* A target waits for its exec event. */
+	images__sweep(images, 8);
+	assert_true(images__at(images, old)->alive);
+	index = images__get(images, &now.id);
+	images__replaced(images, old, index);
+	assert_true(images__at(images, index)->target);
+	assert_int_equal(images__look(images, index, NULL, 0), 0);
+	assert_int_equal(entry_of(now.id.tgid)->flags, PV_PROC_WANTED);
+	assert_int_equal(entry_of(now.id.tgid)->state, PV_PROC_NOT_PYTHON);
+}
+
+/* A tick between the exec and its event: the entry is the old one, and says what is wanted. */
+static void test_an_exec_not_told(void **state)
+{
+	struct images *images = *state;
+	struct pv_proc old = { .id = self(), .flags = PV_PROC_WANTED | PV_PROC_CHILDREN };
+	struct pv_proc_id id = self();
+	uint32_t index;
+
+	old.id.exec_id--;
+	kern__set_proc(NULL, &old);
+	index = images__get(images, &id);
+	assert_int_equal(images__look(images, index, NULL, 0), 0);
+	assert_int_equal(entry_of(id.tgid)->id.exec_id, id.exec_id);
+	assert_int_equal(entry_of(id.tgid)->flags, old.flags);
+}
+
+/* The fork copied an entry that was undecided; the parent was looked at before we heard of it. */
+static void test_a_copy_older_than_ours(void **state)
+{
+	struct images *images = *state;
+	const struct pv_proc_id parent = { .tgid = NOBODY, .start_ns = 1 };
+	struct pv_proc child = { .id = self(), .state = PV_PROC_UNDECIDED };
+	uint32_t from = images__get(images, &parent), to;
+
+	images__at(images, from)->state = PV_PROC_PYTHON;
+	images__at(images, from)->look_cnt = 1;
+	kern__set_proc(NULL, &child);
+	images__forked(images, &child.id, &parent);
+	to = images__find(images, &child.id);
+	assert_int_equal(images__at(images, to)->state, PV_PROC_PYTHON);
+	images__look_due(images, clock_ns(CLOCK_MONOTONIC));
+	assert_int_equal(images__at(images, to)->look_cnt, 1);
+	assert_int_equal(entry_of(child.id.tgid)->state, PV_PROC_NOT_PYTHON);
+}
+
+static void test_asked(void **state)
+{
+	struct images *images = *state;
+	struct pv_proc_id id = self();
+	uint32_t index = images__get(images, &id);
+	uint64_t due_ns;
+
+	assert_int_equal(images__look(images, index, NULL, 0), 0);
+	assert_int_equal(images__at(images, index)->state, PV_PROC_NOT_PYTHON);
+	/* It costs nothing while it does not run. */
+	assert_int_equal(images__look_due(images, clock_ns(CLOCK_MONOTONIC)), UINT64_MAX);
+	images__asked(images, index);
+	due_ns = images__at(images, index)->look_ns;
+	assert_true(due_ns > clock_ns(CLOCK_MONOTONIC));
+	images__asked(images, index);
+	assert_int_equal(images__at(images, index)->look_ns, due_ns);
+	images__look_due(images, due_ns);
+	assert_int_equal(images__at(images, index)->look_cnt, 2);
+}
+
+static void test_ends_are_found(void **state)
+{
+	struct images *images = *state;
+	struct pv_proc_id id = self();
+
+	for (uint32_t i = 0; i < 10; i++) {
+		const struct pv_proc proc = { .id = { .tgid = NOBODY + i, .start_ns = 1 } };
+
+		images__get(images, &proc.id);
+		if (i % 2)
+			kern__set_proc(NULL, &proc); /* an update that crossed the exit */
+	}
+	images__get(images, &id);
+	for (int round = 0; round < 4; round++)
+		images__sweep(images, 4);
+	assert_int_equal(images__alive_cnt(images), 1);
+	assert_int_equal(images__alive(images, 0), images__find(images, &id));
+	assert_int_equal(table_cnt, 0);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(test_an_index_is_used_again, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_a_reused_pid, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_an_exec_meanwhile, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_an_exec_not_told, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_a_copy_older_than_ours, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_asked, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_ends_are_found, set_up, tear_down),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
