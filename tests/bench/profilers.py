@@ -21,8 +21,9 @@ import pprof  # noqa: E402
 Frame = pprof.Frame
 
 # stacks: {frames from the root: samples}; errors: attempts that gave no stack; ledger, events: by
-# label, pitviper only; text: what it printed.
-Result = collections.namedtuple('Result', 'stacks samples errors ledger events text')
+# label, by_pid: {pid: stacks}, pitviper only; text: what it printed.
+Result = collections.namedtuple('Result', 'stacks samples errors ledger events text by_pid',
+                                defaults=[None])
 
 
 class Recording:
@@ -88,8 +89,13 @@ class Pitviper:
     def parse(path, text):
         profile = pprof.Profile(path)
         stacks = collections.Counter()
+        by_pid = collections.defaultdict(collections.Counter)
+        pids_differ = len({sample.labels['pid'] for sample in profile.samples}) > 1
         for sample in profile.samples:
             stacks[sample.stack] += sample.count
+            # A recording of several processes begins each stack with a frame for the process.
+            stack = sample.stack[1:] if pids_differ else sample.stack
+            by_pid[int(sample.labels['pid'])][stack] += sample.count
         rows = {'ledger': {}, 'event': {}}
         for comment in profile.comments:
             match = re.match(r'(ledger|event): (.+?) ([\d,]+)(?: \(|:)', comment)
@@ -99,7 +105,7 @@ class Pitviper:
             if match:
                 rows['ledger']['ticks'] = int(match.group(1).replace(',', ''))
         return Result(stacks, sum(stacks.values()), rows['ledger']['torn'], rows['ledger'],
-                      rows['event'], text)
+                      rows['event'], text, by_pid)
 
 
 class PySpy:
