@@ -27,3 +27,11 @@ def workshop(pitviper, tmp_path_factory):
     """Starts targets, records them, and leaves nothing running."""
     with Workshop(pitviper, str(tmp_path_factory.mktemp('live'))) as made:
         yield made
+
+
+@pytest.fixture(autouse=True)
+def nothing_left(request):
+    """A target that is still busy would take the CPU from the next test's."""
+    yield
+    if 'workshop' in request.fixturenames:
+        request.getfixturevalue('workshop').clear()
