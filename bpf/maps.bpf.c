@@ -9,5 +9,5 @@ struct events_map events SEC(".maps");
 const volatile bool pv_all = false;
 const volatile __u32 pv_wake_bytes = 0;
 
-/* "GPL" gates the kernel's GPL-only helpers; the files themselves are dual-licensed. */
-char LICENSE[] SEC("license") = "Dual BSD/GPL";
+/* The kernel lends some helpers to GPL programs only: of the two licences it gets this one. */
+char LICENSE[] SEC("license") = "GPL v2";

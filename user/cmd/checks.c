@@ -125,13 +125,13 @@ static void look_kernel(struct finding *finding)
 	int version = kernel_version(&name);
 
 	finding->is_kernel = true;
-	if (version < KERNEL(5, 10)) {
-		found(finding, CHECK_MISSING, "%s; 5.10 is the oldest that works", name.release);
+	/* bpf_loop(): the walk is repeated with it. */
+	if (version < KERNEL(5, 17)) {
+		found(finding, CHECK_MISSING, "%s; 5.17 is the oldest that works", name.release);
 		mend(finding, "install a newer kernel");
 		return;
 	}
-	found(finding, CHECK_OK, "%s: ring buffer%s", name.release,
-	      version >= KERNEL(5, 17) ? ", bpf_loop" : "; no bpf_loop (5.17): tail calls instead");
+	found(finding, CHECK_OK, "%s: ring buffer, bpf_loop", name.release);
 }
 
 static void look_arch(struct finding *finding)
