@@ -3,7 +3,8 @@
  * emit.bpf.h - the only code that touches the ring.
  *
  * A tick never wakes the reader by itself (the wake-up cost 5 of 7 us of a tick); it does so only
- * when unread records have piled up. Process events wake at once: they are rare and urgent.
+ * when unread records have piled up, or when names have to be fetched from the process while it
+ * lives. Process events wake at once: they are rare and urgent.
  */
 #ifndef PV_EMIT_BPF_H
 #define PV_EMIT_BPF_H
@@ -26,10 +27,14 @@ static __always_inline void emit_header(struct pv_event_hdr *hdr, __u32 type,
 	hdr->proc = *proc;
 }
 
-/* Copy a record of @size bytes into the ring from the tick. 0 or negative: the ring was full. */
-static __always_inline long emit_from_tick(void *record, __u64 size)
+/*
+ * Copy a record of @size bytes into the ring from the tick. @urgent: wake the reader. 0 or negative:
+ * the ring was full.
+ */
+static __always_inline long emit_from_tick(void *record, __u64 size, bool urgent)
 {
-	return bpf_ringbuf_output(&events, record, size, emit_flags());
+	return bpf_ringbuf_output(&events, record, size,
+	                          urgent ? BPF_RB_FORCE_WAKEUP : emit_flags());
 }
 
 static __always_inline void emit_lifecycle(__u32 type, const struct pv_proc_id *proc,

@@ -476,6 +476,7 @@ __hidden int pystack_begin(struct pv_walk *walk, const struct pv_layout *layout)
 	walk->unreadable = 0;
 	walk->from_cframe = 0;
 	walk->from_register = 0;
+	walk->symbols_lack = 0;
 	walk->window.start = 0;
 	walk->window.len = 0;
 	epoch_begin(walk, layout);

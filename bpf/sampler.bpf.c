@@ -43,7 +43,8 @@ static __always_inline __u32 send_sample(struct pv_walk *walk, struct task_struc
 	bpf_get_current_comm(sample->comm, sizeof(sample->comm));
 	if (frames > PV_MAX_FRAMES)
 		frames = PV_MAX_FRAMES;
-	if (emit_from_tick(sample, sizeof(*sample) + frames * sizeof(struct pv_frame)))
+	if (emit_from_tick(sample, sizeof(*sample) + frames * sizeof(struct pv_frame),
+	                   walk->symbols_lack))
 		return PV_CNT_RING_FULL;
 	return walk->outcome;
 }

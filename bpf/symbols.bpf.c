@@ -87,6 +87,7 @@ __hidden bool symbols_note(struct pv_walk *walk, __u64 code, __u32 fp)
 		return false;
 	if (at >= PV_NEW_CODE_MAX) {
 		count(PV_CNT_SYMBOL_DEFERRED);
+		walk->symbols_lack = 1;
 		return false;
 	}
 	walk->new_codes[at].code = code;
@@ -216,6 +217,7 @@ static long send_one(__u32 index, void *data)
 	len = ctx->layout->code.read_len;
 	if (len > PV_CODE_READ_MAX || bpf_probe_read_user(s->head, len, (void *)code)) {
 		count(PV_CNT_SYMBOL_UNREADABLE);
+		ctx->walk->symbols_lack = 1;
 		return 0;
 	}
 	emit_header(&RECORD(s)->hdr, PV_EVENT_SYMBOL, ctx->proc);
@@ -229,10 +231,13 @@ static long send_one(__u32 index, void *data)
 	size = RECORD(s)->name_len + RECORD(s)->file_len + RECORD(s)->table_len;
 	if (size > PAYLOAD_ROOM)
 		return 0;
-	if (emit_from_tick(s->out, sizeof(struct pv_symbol) + size)) {
+	if (emit_from_tick(s->out, sizeof(struct pv_symbol) + size, false)) {
 		count(PV_CNT_SYMBOL_RING_FULL);
 		return 0;
 	}
+	/* Whatever flag: a part is missing. */
+	if (RECORD(s)->flags)
+		ctx->walk->symbols_lack = 1;
 	count(RECORD(s)->flags & PV_SYMBOL_UNREADABLE ? PV_CNT_SYMBOL_UNREADABLE
 	                                              : PV_CNT_SYMBOL_SENT);
 	set->way[1] = set->way[0];

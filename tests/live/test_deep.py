@@ -21,7 +21,7 @@ def test_depths(python, workshop):
         assert sum(shapes.values()) >= recording.expected(target), depth
         if len(full) > KEPT:
             left_out = len(full) - KEPT
-            mark = f'[truncated: {left_out} frames]'
+            mark = f'[truncated: {left_out} frame{"s" * (left_out > 1)}]'
             full = full[:ROOT] + [mark] + full[len(full) - (KEPT - ROOT):]
             truncated += sum(shapes.values())
         assert set(shapes) == {tuple(full)}, \

@@ -35,6 +35,9 @@ static int guarded_run(unsigned int spare_cnt, const int *numbers, bool *there)
 	if (!pid) {
 		struct signals signals;
 
+		/* nohup hands on an ignored SIGHUP, which the guard would leave ignored. */
+		for (int i = 0; numbers[i]; i++)
+			signal(numbers[i], SIG_DFL);
 		if (signals_open(&signals, false) || !freopen("/dev/null", "w", stderr))
 			_exit(1);
 		signals_guard(&signals, path, spare_cnt);
