@@ -91,7 +91,6 @@ struct pv_walk {
 	__u8 from_cframe;   /* the leaf run was taken from the previous cframe */
 	__u8 from_register; /* a frame or cframe was taken from a register */
 	__u8 symbols_lack;  /* user space has to fetch names: set by symbols_send() */
-	__u8 pad[4];
 	struct pv_new_code new_codes[PV_NEW_CODE_MAX];
 	struct pv_memo memo;
 	struct pv_window window;
