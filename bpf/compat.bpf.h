@@ -15,7 +15,9 @@
 
 #include "bpf/abi_event.h"
 
-#define PF_KTHREAD 0x00200000 /* include/linux/sched.h */
+/* include/linux/sched.h */
+#define PF_EXITING 0x00000004
+#define PF_KTHREAD 0x00200000
 
 /*
  * The running task and its fields. A task that comes as a typed pointer is read by plain loads, a

@@ -19,6 +19,7 @@
 	X(NOT_PYTHON, "not Python", "a process without a Python runtime")                          \
 	X(UNKNOWN_PROCESS, "process unknown", "a process nobody had looked at yet")                \
 	X(UNKNOWN_LAYOUT, "layout unknown", "a Python build whose memory layout is not known")     \
+	X(EXITING, "exiting", "a thread that has ended, while the kernel takes it down")           \
 	X(NO_STATE, "no Python state", "a thread without a Python thread state")                   \
 	X(NO_FRAMES, "no Python frames", "a Python thread that was running no Python function")    \
 	X(COMPLETE, "complete", "the whole Python stack was recorded")                             \

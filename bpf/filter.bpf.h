@@ -23,6 +23,13 @@ static __always_inline __u32 filter_task(struct task_struct *task, struct pv_pro
 		return PV_CNT_KERNEL_THREAD;
 	if (!pv_all && (!proc || !(proc->flags & PV_PROC_WANTED)))
 		return PV_CNT_NOT_WANTED;
+	/*
+	 * do_exit() gives the thread's stack and its thread-local storage back to the process
+	 * (mm_release(), CLONE_CHILD_CLEARTID) before it has finished: from then on both may be those of
+	 * a new thread, whose Python stack would be shown as this one's.
+	 */
+	if (TASK_FIELD(task, flags) & PF_EXITING)
+		return PV_CNT_EXITING;
 	/* An entry that user space wrote for an image that was since replaced is not this task's. */
 	task_proc_id(task, &id);
 	if (!proc || !proc_id_equal(&proc->id, &id) || proc->state == PV_PROC_UNDECIDED) {

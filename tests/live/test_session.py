@@ -61,11 +61,17 @@ def test_children_while_away(python, workshop):
 def test_flooded(python, workshop):
     """The ring overflows: every tick is counted, and names lost there come later."""
     flood = workshop.start(python, 'deep.py', 1000)
+    # After its exec it is not known, and each of its ticks asks for it: the shortest record there is
+    # fills the last gap.
+    gap = workshop.start(python, 'exec_chain.py', 1.0)
     late = workshop.start(python, 'flutter.py')
     os.kill(late.pid, signal.SIGSTOP)  # known from the start, but none of its functions is
     recorder = workshop.begin('-a', rate=4999).sampling()
     with stopped(recorder):
         work(flood.pid, 0.8)
+        work(gap.pid, 1.5)  # past its exec
+        for target in (flood, gap):
+            os.kill(target.pid, signal.SIGSTOP)
         os.kill(late.pid, signal.SIGCONT)
         work(late.pid, 0.2)  # its names find no room
     work(late.pid, 0.5)
@@ -95,21 +101,39 @@ def test_ends_that_nobody_told(python, workshop):
     assert recording.count(flood.pid) > 100
 
 
-def test_names_of_short_threads(python, workshop):
-    """A thread that has ended does not wear the name of the next one, which has its ident."""
+def test_short_threads(python, workshop):
+    """A thread that has ended wears neither the name nor the stack of the next one, which has its
+    ident and its memory."""
     target = workshop.start(python, 'short_threads.py')
     recording = workshop.record('-p', target.pid, rate=999, seconds=3)
     made, again = map(int, target.finish().split())
     assert again > made // 2, f'{again} of {made} idents were used again: tests nothing'
     named = collections.Counter()
+    works = collections.defaultdict(set)
     for sample in recording.profile.samples:
-        works = [re.fullmatch(r'work_(\d+)', frame.name) for frame in sample.stack]
-        number = next((match.group(1) for match in works if match), None)
+        found = [re.fullmatch(r'work_(\d+)', frame.name) for frame in sample.stack]
+        number = next((match.group(1) for match in found if match), None)
         name = re.fullmatch(r'name_(\d+)', sample.labels['thread'])
+        if number:
+            works[sample.labels['thread_id']].add(number)
         if number and name:
             assert name.group(1) == number, f'work_{number} in thread {name.group(0)}'
             named[number] += sample.count
     assert len(named) > 3, named
+    assert len(works) > made // 2, f'{len(works)} of {made} threads were met'
+    assert all(len(numbers) == 1 for numbers in works.values()), works
+
+
+def test_taken_down(one_python, workshop):
+    """What the kernel does for a process after its end is nobody's Python stack."""
+    target = workshop.start(one_python, 'large.py', 600)
+    recorder = workshop.begin('-a', rate=4999).sampling()
+    work(target.pid, 0.3)
+    target.finish()
+    recording = recorder.interrupt().wait().check()
+    assert recording.ledger['exiting'] > 20, recording.messages
+    leaves = collections.Counter(stack[-1].name for stack, _ in recording.stacks(target.pid))
+    assert set(leaves) <= {'spin', '<module>'}, leaves
 
 
 @pytest.fixture(scope='module')

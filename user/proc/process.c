@@ -13,6 +13,8 @@
 #include "util/clock.h"
 #include "util/file.h"
 
+#define PF_EXITING 0x4 /* of a task's flags: include/linux/sched.h */
+
 static int process_errno(int err)
 {
 	return err == -ENOENT ? -ESRCH : err;
@@ -97,19 +99,20 @@ static const char *process_stat(const char *path, struct buf *text)
 bool process_has_thread(pid_t pid, pid_t tid, uint64_t start_ns)
 {
 	/* state ppid pgrp session tty tpgid flags 4 faults 4 times priority nice threads 0 start */
-	static const char form[] = " %c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %*u %*u %*d %*d "
+	static const char form[] = " %c %*d %*d %*d %*d %*d %u %*u %*u %*u %*u %*u %*u %*d %*d "
 				   "%*d %*d %*d %*d %llu";
 	uint64_t tick_ns = NSEC_PER_SEC / (uint64_t)sysconf(_SC_CLK_TCK);
 	struct buf text = { 0 };
 	unsigned long long start;
+	unsigned int flags;
 	const char *stat;
 	char path[64], state;
 	bool has;
 
 	snprintf(path, sizeof(path), "/proc/%d/task/%d/stat", pid, tid);
 	stat = process_stat(path, &text);
-	has = stat && sscanf(stat, form, &state, &start) == 2 && state != 'Z' && state != 'X' &&
-	      start == start_ns / tick_ns;
+	has = stat && sscanf(stat, form, &state, &flags, &start) == 3 && state != 'Z' &&
+	      state != 'X' && !(flags & PF_EXITING) && start == start_ns / tick_ns;
 	buf_free(&text);
 	return has;
 }

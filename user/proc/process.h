@@ -20,8 +20,9 @@ int process_cmdline(pid_t pid, struct buf *out);
 int process_comm(pid_t pid, pid_t tid, struct buf *out);
 bool process_exists(pid_t pid);
 /*
- * Is thread @tid of process @pid, which began at @start_ns of CLOCK_BOOTTIME, still there and no
- * zombie? /proc tells the start to the clock tick: a tid is not used again that fast.
+ * Is thread @tid of process @pid, which began at @start_ns of CLOCK_BOOTTIME, still there and not
+ * ending? One that ends has given its memory back, and another thread may have it. /proc tells the
+ * start to the clock tick: a tid is not used again that fast.
  */
 bool process_has_thread(pid_t pid, pid_t tid, uint64_t start_ns);
 /* The parent's pid; 0: none, or the process is gone. */
