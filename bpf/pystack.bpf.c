@@ -185,6 +185,26 @@ static __always_inline int code_identify(struct pv_walk *walk, const struct pv_l
 	return code_is_code(walk, layout, code) ? CODE_OK : CODE_NONE;
 }
 
+#define OWNER_THREAD 0 /* FRAME_OWNED_BY_THREAD, 3.11 Include/internal/pycore_frame.h */
+
+/*
+ * 3.11: has the leaf, an entry frame, been popped off the data stack? Its C frame is left before that
+ * (Python/ceval.c, _PyEval_Vector), so such a leaf is what an older call left in a C frame that is only
+ * half-written now.
+ */
+static __always_inline bool leaf_is_popped(struct pv_walk *walk, const struct pv_layout *layout)
+{
+	__u64 free[2] = {}; /* datastack_top, datastack_limit */
+
+	if (layout->tstate.datastack_top == PV_NO_FIELD || walk->walked_cnt ||
+	    !FRAME_U8(walk, layout->frame.is_entry) ||
+	    FRAME_U8(walk, layout->frame.owner) != OWNER_THREAD)
+		return false;
+	bpf_probe_read_user(free, sizeof(free),
+	                    (void *)(walk->tstate + layout->tstate.datastack_top));
+	return walk->frame >= free[0] && walk->frame < free[1];
+}
+
 /* Record the Python frame that was read. 0; -1: this is no frame of a Python function. */
 static __always_inline int record(struct pv_walk *walk, const struct pv_layout *layout, __u8 owner)
 {
@@ -273,10 +293,17 @@ static __always_inline int restart(struct pv_walk *walk, const struct pv_layout 
 static __always_inline int step_entry(struct pv_walk *walk, const struct pv_layout *layout,
                                       __u64 previous)
 {
-	__u64 current = 0, below = 0, base = 0;
+	__u64 current = 0, below = 0, base = 0, root;
 
 	if (layout->chain == PV_CHAIN_CFRAME) {
+		root = walk->tstate + layout->tstate.root_cframe;
 		if (cframe_read(layout, walk->cframe_prev, &current, &below) || current != previous)
+			return run_failed(walk, layout);
+		/*
+		 * A chain ends at the thread state's own C frame, whatever zeros lie elsewhere on the
+		 * C stack. A greenlet has one of its own above that (greenlet's set_new_cframe()).
+		 */
+		if (!previous && walk->cframe_prev != root && below != root)
 			return run_failed(walk, layout);
 		walk->cframe_prev = below;
 	} else if (!previous && layout->tstate.base_frame != PV_NO_FIELD) {
@@ -338,7 +365,7 @@ static __always_inline int step_frame(struct pv_walk *walk, const struct pv_layo
 		if (owner >= layout->frame.owner_entry)
 			return step_entry(walk, layout, previous);
 	}
-	if (record(walk, layout, owner))
+	if (leaf_is_popped(walk, layout) || record(walk, layout, owner))
 		return run_failed(walk, layout);
 	if (layout->frame.is_entry != PV_NO_FIELD && FRAME_U8(walk, layout->frame.is_entry))
 		return step_entry(walk, layout, previous);

@@ -246,6 +246,80 @@ static void test_cframe_residue_generator(void **state)
 	}
 }
 
+/*
+ * A generator that sleeps again and a pointer to what was a C frame: zeros there do not make it the end
+ * of the chain. 3.11 shows the caller, as the C frame that the register holds proves it.
+ */
+static void test_cframe_residue_false_end(void **state)
+{
+	struct scene scene = half_written(11, IMAGE_HEAP + 0x200, NEW_CFRAME + 0x200);
+
+	(void)state;
+	image_frame(scene.image, IMAGE_HEAP + 0x200,
+	            (struct frame_spec){ .code = image_code(scene.image, 7),
+	                                 .lasti = 14,
+	                                 .owner = OWNER_GENERATOR,
+	                                 .is_entry = 1 });
+	set_register(&scene, R12, leaf_cframe());
+	expect_mended(&scene, true);
+	scene = half_written(11, IMAGE_HEAP + 0x200, NEW_CFRAME + 0x200);
+	image_frame(scene.image, IMAGE_HEAP + 0x200,
+	            (struct frame_spec){ .code = image_code(scene.image, 7),
+	                                 .lasti = 14,
+	                                 .owner = OWNER_GENERATOR,
+	                                 .is_entry = 1 });
+	expect_torn(&scene);
+}
+
+/* A greenlet's outermost C frame is its own, and leads to that of the thread state. */
+static void test_cframe_greenlet(void **state)
+{
+	(void)state;
+	for (unsigned int minor = 11; minor <= 12; minor++) {
+		struct image *image = image_new(minor);
+		struct stack stack;
+
+		image_stack(image, &stack);
+		image_cframe(image, IMAGE_C_STACK + 0x3800, 0, image_root_cframe(image));
+		image_cframe(image, stack.cframe[1], stack.frame[4], IMAGE_C_STACK + 0x3800);
+		image_walk(image);
+		EXPECT_STACK(image, PV_CNT_COMPLETE, 1, 2, 3, 4, 5);
+		image_free(image);
+	}
+}
+
+/*
+ * 3.11: the half-written C frame holds the frame of a function that its caller called before. In every
+ * word it is the frame of a running function, but the data stack ends below it.
+ */
+static void test_cframe_residue_popped(void **state)
+{
+	(void)state;
+	for (unsigned int popped = 0; popped < 2; popped++) {
+		struct scene scene = half_written(11, 0, leaf_cframe());
+		struct image *image = scene.image;
+		uint64_t frame = image_slot(image, 6);
+
+		image_frame(image, frame,
+		            (struct frame_spec){ .code = image_code(image, 7),
+		                                 .previous = scene.stack.frame[1],
+		                                 .lasti = 14,
+		                                 .is_entry = 1 });
+		image_cframe(image, NEW_CFRAME, frame, leaf_cframe());
+		image_put64(image, IMAGE_TSTATE + image->layout.tstate.datastack_top,
+		            popped ? frame : frame + 0x100);
+		image_put64(image, IMAGE_TSTATE + image->layout.tstate.datastack_top + 8,
+		            IMAGE_DATA + IMAGE_DATA_SZ);
+		if (popped) {
+			expect_mended(&scene, false);
+			continue;
+		}
+		image_walk(image);
+		EXPECT_STACK(image, PV_CNT_COMPLETE, 7, 1, 2, 3, 4, 5);
+		image_free(image);
+	}
+}
+
 /* The very first call of a thread. */
 static void test_cframe_first(void **state)
 {
@@ -478,6 +552,9 @@ int main(void)
 		cmocka_unit_test(test_cframe_residue),
 		cmocka_unit_test(test_cframe_residue_elsewhere),
 		cmocka_unit_test(test_cframe_residue_generator),
+		cmocka_unit_test(test_cframe_residue_false_end),
+		cmocka_unit_test(test_cframe_residue_popped),
+		cmocka_unit_test(test_cframe_greenlet),
 		cmocka_unit_test(test_run_unreadable),
 		cmocka_unit_test(test_mended_unreadable),
 		cmocka_unit_test(test_cframe_first),

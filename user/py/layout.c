@@ -229,7 +229,8 @@ static void debug_fill(const struct debug_view *view, uint16_t version, struct p
 		            .root_cframe = PV_NO_FIELD,
 		            .base_frame = row->at[DBG_TSTATE_BASE_FRAME]
 		                                  ? (uint16_t)value[DBG_TSTATE_BASE_FRAME]
-		                                  : PV_NO_FIELD },
+		                                  : PV_NO_FIELD,
+		            .datastack_top = PV_NO_FIELD },
 		.cframe = { .current_frame = PV_NO_FIELD, .previous = PV_NO_FIELD },
 		.frame = { .read_len = (uint16_t)value[DBG_FRAME_SIZE],
 		           .previous = (uint16_t)value[DBG_FRAME_PREVIOUS],

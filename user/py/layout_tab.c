@@ -41,7 +41,7 @@
 
 #define TSTATE_OLD(interp_off, frame_off, thread_id_off)                                           \
 	.tstate = { .interp = (interp_off), .thread_id = (thread_id_off), .frame = (frame_off),    \
-		    .cframe = NO, .root_cframe = NO, .base_frame = NO },                           \
+		    .cframe = NO, .root_cframe = NO, .base_frame = NO, .datastack_top = NO },      \
 	.cframe = { .current_frame = NO, .previous = NO }
 
 const struct layout_row layout_rows[] = {
@@ -109,7 +109,7 @@ const struct layout_row layout_rows[] = {
 		.layout = {
 			.version = 0x030b, .chain = PV_CHAIN_CFRAME,
 			.tstate = { .interp = 16, .thread_id = 152, .frame = NO, .cframe = 56,
-				    .root_cframe = 336, .base_frame = NO },
+				    .root_cframe = 336, .base_frame = NO, .datastack_top = 304 },
 			.cframe = { .current_frame = 8, .previous = 16 },
 			.frame = { .read_len = 80, .previous = 48, .code = 32, .instr = 56,
 				   .owner = 69, .is_entry = 68, .tlbc_index = NO,
@@ -128,7 +128,7 @@ const struct layout_row layout_rows[] = {
 		.layout = {
 			.version = 0x030c, .chain = PV_CHAIN_CFRAME,
 			.tstate = { .interp = 16, .thread_id = 136, .frame = NO, .cframe = 56,
-				    .root_cframe = 272, .base_frame = NO },
+				    .root_cframe = 272, .base_frame = NO, .datastack_top = NO },
 			.cframe = { .current_frame = 0, .previous = 8 },
 			.frame = { .read_len = 80, .previous = 8, .code = 0, .instr = 56,
 				   .owner = 70, .is_entry = NO, .tlbc_index = NO,
