@@ -135,8 +135,9 @@ static void start(struct steps *steps, char **command, long warm_ms)
 static void take_registers(struct pv_walk *walk, const struct user_regs_struct *regs)
 {
 	const uint64_t taken[PV_USER_REG_CNT] = {
-		regs->rax, regs->rbx, regs->rcx, regs->rdx, regs->rsi, regs->rdi, regs->rbp, regs->r8,
-		regs->r9,  regs->r10, regs->r11, regs->r12, regs->r13, regs->r14, regs->r15,
+		regs->rax, regs->rbx, regs->rcx, regs->rdx, regs->rsi,
+		regs->rdi, regs->rbp, regs->r8,  regs->r9,  regs->r10,
+		regs->r11, regs->r12, regs->r13, regs->r14, regs->r15,
 	};
 
 	memcpy(walk->regs, taken, sizeof(taken));
@@ -169,8 +170,7 @@ static void look(struct steps *steps, unsigned int mode, const struct user_regs_
 	uint32_t outcome = PV_CNT_NO_STATE;
 	unsigned int how = 0;
 
-	walk->tstate =
-		pystate_find(&steps->runtime.proc, &steps->runtime.layout, regs->fs_base);
+	walk->tstate = pystate_find(&steps->runtime.proc, &steps->runtime.layout, regs->fs_base);
 	if (walk->tstate) {
 		walk->PyCode_Type = steps->runtime.proc.PyCode_Type;
 		if (mode)
@@ -187,8 +187,8 @@ static void look(struct steps *steps, unsigned int mode, const struct user_regs_
 		return;
 	if (outcome == PV_CNT_TORN) /* counts under no stack */
 		walk->sample.frame_cnt = walk->sample.skipped_cnt = 0;
-	if (stacks__add(steps->stacks, steps->sym, 0,
-	                track(steps, outcome, how, mode, regs->rip), &walk->sample,
+	if (stacks__add(steps->stacks, steps->sym, 0, track(steps, outcome, how, mode, regs->rip),
+	                &walk->sample,
 	                sizeof(walk->sample) + walk->sample.frame_cnt * sizeof(struct pv_frame), 0))
 		die("count a stack");
 	if (sym__wants(steps->sym, 0))
