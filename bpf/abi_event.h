@@ -33,10 +33,10 @@
 enum pv_event_type {
 	PV_EVENT_SAMPLE = 1, /* struct pv_sample */
 	PV_EVENT_SYMBOL = 2, /* struct pv_symbol */
-	PV_EVENT_EXEC = 3,   /* struct pv_lifecycle: a process has a new image */
+	PV_EVENT_EXEC = 3,   /* struct pv_exec: a process has a new image */
 	PV_EVENT_FORK = 4,   /* struct pv_lifecycle: a new process; parent_* say whose copy it is */
 	PV_EVENT_EXIT = 5,   /* struct pv_lifecycle: the last thread of a process is gone */
-	PV_EVENT_UNKNOWN = 6, /* struct pv_lifecycle: a tick met a process that nobody configured */
+	PV_EVENT_UNKNOWN = 6, /* struct pv_exec: a tick met a process that nobody configured */
 };
 
 /*
@@ -47,6 +47,18 @@ struct pv_proc_id {
 	__u32 tgid;
 	__u32 exec_id;
 	__u64 start_ns; /* CLOCK_BOOTTIME */
+};
+
+/*
+ * The file that a process was made of by exec, as the kernel itself tells files apart: the same from
+ * every mount namespace, and no path. All zeros: not known.
+ */
+struct pv_exe_id {
+	__u64 ino;
+	__u64 size; /* bytes */
+	__u64 ctime_ns;
+	__u32 dev; /* s_dev, in the kernel's own encoding */
+	__u32 generation;
 };
 
 struct pv_event_hdr {
@@ -128,6 +140,25 @@ struct pv_lifecycle {
 	struct pv_event_hdr hdr;
 	struct pv_proc_id parent; /* FORK only, else zero */
 	char comm[PV_COMM_LEN];
+};
+
+/* A process that runs now, as the iterator lists it. */
+struct pv_listed {
+	struct pv_proc_id id;
+	struct pv_exe_id exe;
+};
+
+#define PV_CMDLINE_MAX 1023
+
+/* EXEC, and UNKNOWN, which has no command line. */
+struct pv_exec {
+	struct pv_event_hdr hdr;
+	struct pv_exe_id exe;
+	__u8 state;        /* enum pv_proc_state: what the kernel side knew of it */
+	__u8 cmdline_cut;  /* there is more of it */
+	__u16 cmdline_len; /* at most PV_CMDLINE_MAX */
+	__u32 pad;
+	char cmdline[]; /* the arguments, a zero byte after each */
 };
 
 #pragma GCC diagnostic pop

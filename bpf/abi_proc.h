@@ -19,6 +19,7 @@
 
 #define PV_MAX_PROCS   32768 /* processes in the kernel's table, Python or not */
 #define PV_MAX_LAYOUTS 256   /* distinct layouts in one session */
+#define PV_MAX_EXES    1024 /* programs that an exec is recognised by; the longest unused goes first */
 
 /* Upper bounds of what the walker reads of one object; user space refuses a layout beyond them. */
 #define PV_FRAME_READ_MAX 128
@@ -147,6 +148,8 @@ enum pv_proc_state {
 	PV_PROC_NOT_PYTHON = 1,
 	PV_PROC_UNSUPPORTED = 2, /* Python, but no layout */
 	PV_PROC_PYTHON = 3,
+	PV_PROC_STARTING =
+		4, /* a program that is known; where its libpython was loaded is not yet */
 };
 
 #define PV_PROC_WANTED   0x1 /* selected by pid; the only ones sampled unless all are */
@@ -171,6 +174,50 @@ struct pv_proc {
 	__u64 autotsskey;
 	struct pv_tsd tsd;
 	__u64 PyCode_Type; /* address of the type object; 0: not known, not checked */
+	/* STARTING only. */
+	struct pv_exe_id exe;
+	__u64 exe_bias; /* of the program */
+};
+
+enum pv_tls_form {
+	PV_TLS_FORM_NONE = 0,
+	PV_TLS_FORM_OFFSET = 1,      /* off: from the thread pointer */
+	PV_TLS_FORM_OFFSET_SLOT = 2, /* the i64 at slot: from the thread pointer (initial-exec) */
+	PV_TLS_FORM_MODULE_SLOT =
+		3, /* the u64 at slot: module id; off: inside the module's block */
+};
+
+/* Where a binary keeps a thread-local pointer: becomes a struct pv_tls where it was loaded. */
+struct pv_tls_recipe {
+	__u32 form; /* enum pv_tls_form */
+	__u32 pad;
+	__u64 slot; /* address in the file */
+	__s64 off;
+};
+
+/*
+ * A program that was seen before, keyed by struct pv_exe_id: what makes a struct pv_proc of it at the
+ * moment of its exec. Addresses are those of the files; the load bias is added.
+ */
+struct pv_exe {
+	struct pv_proc proc; /* id, flags, exe, exe_bias and, of a library, tls_* are not used */
+	__u64 start_code;    /* mm->start_code with a load bias of 0 */
+	/*
+	 * The value of the program's DT_DEBUG, which leads to the dynamic linker's list of what it has
+	 * loaded (link.h: struct r_debug). 0: the runtime is in the program itself.
+	 */
+	__u64 debug_slot;
+	/* The library that holds the runtime: its dynamic section, and how that begins. */
+	__u64 dynamic;
+	__u64 dynamic_head[2];
+	struct pv_tls_recipe tls_tstate;
+	struct pv_tls_recipe tls_gilstate;
+	/* glibc's struct link_map; 0: not known, and thread-local blocks are found through the dtv. */
+	__u16 l_tls_offset;
+	__u16 l_tls_modid;
+	__u8 dtv_stride;
+	__u8 PyCode_Type_in_program; /* its address is the program's (a copy relocation) */
+	__u16 pad;
 };
 
 #pragma GCC diagnostic pop

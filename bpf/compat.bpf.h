@@ -55,6 +55,62 @@ static __always_inline bool proc_id_equal(const struct pv_proc_id *a, const stru
 	return a->tgid == b->tgid && a->exec_id == b->exec_id && a->start_ns == b->start_ns;
 }
 
+/*
+ * When the inode last changed. The field was renamed in 6.6 (commit 13bc24457850) and split in 6.11
+ * (commit 3aa63a569c64); from 6.13 on its upper bits are flags (I_CTIME_QUERIED).
+ */
+struct inode___split {
+	long long i_ctime_sec;
+	__u32 i_ctime_nsec;
+} __attribute__((preserve_access_index));
+
+struct timespec64___field {
+	long long tv_sec;
+	long tv_nsec;
+} __attribute__((preserve_access_index));
+
+struct inode___renamed {
+	struct timespec64___field __i_ctime;
+} __attribute__((preserve_access_index));
+
+struct inode___first {
+	struct timespec64___field i_ctime;
+} __attribute__((preserve_access_index));
+
+#define NSEC_PER_SEC  1000000000ull
+#define CTIME_NS_MASK 0x3fffffff
+
+static __always_inline __u64 inode_ctime_ns(const struct inode *inode)
+{
+	const struct inode___split *split = (const void *)inode;
+	const struct inode___renamed *renamed = (const void *)inode;
+	const struct inode___first *first = (const void *)inode;
+
+	if (bpf_core_field_exists(split->i_ctime_sec))
+		return BPF_CORE_READ(split, i_ctime_sec) * NSEC_PER_SEC +
+		       (BPF_CORE_READ(split, i_ctime_nsec) & CTIME_NS_MASK);
+	if (bpf_core_field_exists(renamed->__i_ctime))
+		return BPF_CORE_READ(renamed, __i_ctime.tv_sec) * NSEC_PER_SEC +
+		       BPF_CORE_READ(renamed, __i_ctime.tv_nsec);
+	return BPF_CORE_READ(first, i_ctime.tv_sec) * NSEC_PER_SEC +
+	       BPF_CORE_READ(first, i_ctime.tv_nsec);
+}
+
+/* The program that the task runs; zeros for a task that has none. */
+static __always_inline void task_exe(struct task_struct *task, struct pv_exe_id *exe)
+{
+	struct inode *inode = BPF_CORE_READ(task, mm, exe_file, f_inode);
+
+	__builtin_memset(exe, 0, sizeof(*exe));
+	if (!inode)
+		return;
+	exe->ino = BPF_CORE_READ(inode, i_ino);
+	exe->size = BPF_CORE_READ(inode, i_size);
+	exe->ctime_ns = inode_ctime_ns(inode);
+	exe->dev = BPF_CORE_READ(inode, i_sb, s_dev);
+	exe->generation = BPF_CORE_READ(inode, i_generation);
+}
+
 /* The thread pointer of the task: for pthreads the value of pthread_self(). */
 static __always_inline __u64 task_thread_pointer(struct task_struct *task)
 {

@@ -4,11 +4,12 @@
  *
  * A tick never wakes the reader by itself (the wake-up cost 5 of 7 us of a tick); it does so only
  * when unread records have piled up, or when names have to be fetched from the process while it
- * lives. Process events wake at once: they are rare and urgent.
+ * lives. Process events wake at once where user space has to act on them.
  */
 #ifndef PV_EMIT_BPF_H
 #define PV_EMIT_BPF_H
 
+#include "bpf/compat.bpf.h"
 #include "bpf/maps.bpf.h"
 
 static __always_inline __u64 emit_flags(void)
@@ -47,6 +48,17 @@ static __always_inline void emit_lifecycle(__u32 type, const struct pv_proc_id *
 		event.parent = *parent;
 	bpf_get_current_comm(event.comm, sizeof(event.comm));
 	if (bpf_ringbuf_output(&events, &event, sizeof(event), flags))
+		count(PV_CNT_LIFECYCLE_RING_FULL);
+}
+
+/* A tick met a process that nobody configured. */
+static __always_inline void emit_unknown(struct task_struct *task, const struct pv_proc_id *proc)
+{
+	struct pv_exec event = {};
+
+	emit_header(&event.hdr, PV_EVENT_UNKNOWN, proc);
+	task_exe(task, &event.exe);
+	if (bpf_ringbuf_output(&events, &event, sizeof(event), emit_flags()))
 		count(PV_CNT_LIFECYCLE_RING_FULL);
 }
 

@@ -5,16 +5,30 @@
 
 #include "bpf/compat.bpf.h"
 #include "bpf/emit.bpf.h"
+#include "bpf/exe.bpf.h"
 
 #define PV_FILTER_PYTHON PV_COUNTER_CNT /* go on and walk */
 
-/* The outcome that the tick ends with, or PV_FILTER_PYTHON and @found. */
-static __always_inline __u32 filter_task(struct task_struct *task, struct pv_proc **found)
+/*
+ * It runs: that is the time to look again for a Python that it may have loaded, or to look at all at a
+ * child that is known only as a copy of its parent. Asked ever more rarely, because the answer may have
+ * been lost in a full ring.
+ */
+static __always_inline void ask_again(struct pv_proc *proc, struct task_struct *task,
+                                      const struct pv_proc_id *id)
+{
+	__u32 tick_cnt = ++proc->tick_cnt;
+
+	if (!(tick_cnt & (tick_cnt - 1)))
+		emit_unknown(task, id);
+}
+
+/* The outcome that the tick ends with, or PV_FILTER_PYTHON and what is known in @found. */
+static __always_inline __u32 filter_task(struct task_struct *task, struct pv_proc *found)
 {
 	__u32 tgid = bpf_get_current_pid_tgid() >> 32;
 	struct pv_proc_id id;
 	struct pv_proc *proc;
-	__u32 tick_cnt;
 
 	if (!tgid)
 		return PV_CNT_IDLE;
@@ -33,21 +47,21 @@ static __always_inline __u32 filter_task(struct task_struct *task, struct pv_pro
 	/* An entry that user space wrote for an image that was since replaced is not this task's. */
 	task_proc_id(task, &id);
 	if (!proc || !proc_id_equal(&proc->id, &id) || proc->state == PV_PROC_UNDECIDED) {
-		emit_lifecycle(PV_EVENT_UNKNOWN, &id, NULL, emit_flags());
+		emit_unknown(task, &id);
 		return PV_CNT_UNKNOWN_PROCESS;
 	}
-	if (proc->state == PV_PROC_PYTHON) {
-		*found = proc;
-		return PV_FILTER_PYTHON;
+	if (proc->state == PV_PROC_PYTHON || proc->state == PV_PROC_STARTING) {
+		/* The entry may be given to another process under our hands; a copy of it may not. */
+		*found = *proc;
+		if (!proc_id_equal(&proc->id, &id))
+			return PV_CNT_UNKNOWN_PROCESS;
+		if (found->state == PV_PROC_PYTHON || exe_finish(found))
+			return PV_FILTER_PYTHON;
+		ask_again(proc, task, &id);
+		return PV_CNT_NO_STATE;
 	}
-	/*
-	 * It runs: that is the time to look again for a Python that it may have loaded, or to look at
-	 * all at a child that is known only as a copy of its parent. Asked ever more rarely, because
-	 * the answer may have been lost in a full ring.
-	 */
-	tick_cnt = ++proc->tick_cnt;
-	if (proc->state == PV_PROC_NOT_PYTHON && !(tick_cnt & (tick_cnt - 1)))
-		emit_lifecycle(PV_EVENT_UNKNOWN, &id, NULL, emit_flags());
+	if (proc->state == PV_PROC_NOT_PYTHON)
+		ask_again(proc, task, &id);
 	return proc->state == PV_PROC_NOT_PYTHON ? PV_CNT_NOT_PYTHON : PV_CNT_UNKNOWN_LAYOUT;
 }
 

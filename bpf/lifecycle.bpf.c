@@ -14,6 +14,7 @@
 
 #include "bpf/compat.bpf.h"
 #include "bpf/emit.bpf.h"
+#include "bpf/exe.bpf.h"
 
 static __always_inline void procs_put(__u32 tgid, const struct pv_proc *proc)
 {
@@ -45,8 +46,55 @@ int BPF_PROG(process_fork, struct task_struct *parent, struct task_struct *child
 	procs_put(child_id.tgid, &copy);
 	if (copy.state == PV_PROC_NOT_PYTHON)
 		return 0;
-	emit_lifecycle(PV_EVENT_FORK, &child_id, &parent_id, BPF_RB_FORCE_WAKEUP);
+	/* Only one whose origin is not known yet needs to be looked at before its first tick. */
+	emit_lifecycle(PV_EVENT_FORK, &child_id, &parent_id,
+	               copy.state == PV_PROC_UNDECIDED ? BPF_RB_FORCE_WAKEUP : emit_flags());
 	return 0;
+}
+
+/* An exec with its command line. */
+struct exec_scratch {
+	__u8 out[sizeof(struct pv_exec) + PV_CMDLINE_MAX + 1] __attribute__((aligned(8)));
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct exec_scratch);
+} exec_scratch SEC(".maps");
+
+/*
+ * The arguments were written to the new stack just now: they are in memory. A process that ends soon
+ * can be named after its end.
+ */
+static __always_inline void emit_exec(struct task_struct *task, const struct pv_proc *proc,
+                                      bool urgent)
+{
+	__u64 start = BPF_CORE_READ(task, mm, arg_start), len;
+	struct exec_scratch *scratch;
+	struct pv_exec *event;
+	__u32 zero = 0;
+
+	scratch = bpf_map_lookup_elem(&exec_scratch, &zero);
+	if (!scratch)
+		return;
+	event = (struct pv_exec *)scratch->out;
+	len = BPF_CORE_READ(task, mm, arg_end) - start;
+	emit_header(&event->hdr, PV_EVENT_EXEC, &proc->id);
+	task_exe(task, &event->exe);
+	event->state = proc->state;
+	event->cmdline_cut = len > PV_CMDLINE_MAX;
+	event->pad = 0;
+	if (len > PV_CMDLINE_MAX)
+		len = PV_CMDLINE_MAX;
+	if (bpf_probe_read_user(scratch->out + sizeof(*event), len, (void *)start))
+		len = 0;
+	len &= PV_CMDLINE_MAX;
+	event->cmdline_len = len;
+	if (bpf_ringbuf_output(&events, event, sizeof(*event) + len,
+	                       urgent ? BPF_RB_FORCE_WAKEUP : emit_flags()))
+		count(PV_CNT_LIFECYCLE_RING_FULL);
 }
 
 SEC("tp_btf/sched_process_exec")
@@ -55,6 +103,7 @@ int BPF_PROG(process_exec, struct task_struct *task)
 	struct pv_proc_id id;
 	struct pv_proc *old, fresh = {};
 	__u8 flags = 0;
+	bool known;
 
 	task_proc_id(task, &id);
 	old = bpf_map_lookup_elem(&procs, &id.tgid);
@@ -64,10 +113,10 @@ int BPF_PROG(process_exec, struct task_struct *task)
 	if (!pv_all && !(flags & PV_PROC_WANTED))
 		return 0;
 	fresh.id = id;
-	fresh.state = PV_PROC_UNDECIDED;
 	fresh.flags = flags;
+	known = exe_configure(task, &fresh);
 	procs_put(id.tgid, &fresh);
-	emit_lifecycle(PV_EVENT_EXEC, &id, NULL, BPF_RB_FORCE_WAKEUP);
+	emit_exec(task, &fresh, !known);
 	return 0;
 }
 
@@ -92,16 +141,17 @@ int BPF_PROG(process_exit, struct task_struct *task)
 	return 0;
 }
 
-/* The identity of every process that runs now, as a stream of struct pv_proc_id. */
+/* Every process that runs now, as a stream of struct pv_listed. */
 SEC("iter/task")
 int list_processes(struct bpf_iter__task *ctx)
 {
 	struct task_struct *task = ctx->task;
-	struct pv_proc_id id;
+	struct pv_listed listed = {};
 
 	if (!task || task->pid != task->tgid || task->flags & PF_KTHREAD)
 		return 0;
-	task_proc_id(task, &id);
-	bpf_seq_write(ctx->meta->seq, &id, sizeof(id));
+	task_proc_id(task, &listed.id);
+	task_exe(task, &listed.exe);
+	bpf_seq_write(ctx->meta->seq, &listed, sizeof(listed));
 	return 0;
 }

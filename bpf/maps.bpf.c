@@ -3,6 +3,7 @@
 
 struct procs_map procs SEC(".maps");
 struct layouts_map layouts SEC(".maps");
+struct exes_map exes SEC(".maps");
 struct counters_map counters SEC(".maps");
 struct events_map events SEC(".maps");
 

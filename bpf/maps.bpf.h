@@ -2,7 +2,7 @@
 /*
  * maps.bpf.h - the maps and load-time constants that programs share; maps.bpf.c defines them.
  *
- * User space writes `procs` and `layouts`; the lifecycle programs copy, demote and delete entries
+ * User space writes `procs`, `layouts` and `exes`; the lifecycle programs copy, demote and delete entries
  * of `procs`; the tick only looks up.
  */
 #ifndef PV_MAPS_BPF_H
@@ -35,6 +35,14 @@ struct layouts_map {
 	__type(value, struct pv_layout);
 };
 
+/* Programs seen before. Written by user space. */
+struct exes_map {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, PV_MAX_EXES);
+	__type(key, struct pv_exe_id);
+	__type(value, struct pv_exe);
+};
+
 struct counters_map {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
 	__uint(max_entries, 1);
@@ -50,6 +58,7 @@ struct events_map {
 
 extern struct procs_map procs SEC(".maps");
 extern struct layouts_map layouts SEC(".maps");
+extern struct exes_map exes SEC(".maps");
 extern struct counters_map counters SEC(".maps");
 extern struct events_map events SEC(".maps");
 

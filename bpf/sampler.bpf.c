@@ -85,13 +85,13 @@ static __always_inline __u32 sample_python(struct bpf_perf_event_data *ctx,
 static __always_inline __u32 tick(struct bpf_perf_event_data *ctx)
 {
 	struct task_struct *task = task_current();
-	struct pv_proc *proc;
+	struct pv_proc proc;
 	__u32 outcome;
 
 	outcome = filter_task(task, &proc);
 	if (outcome != PV_FILTER_PYTHON)
 		return outcome;
-	return sample_python(ctx, task, proc);
+	return sample_python(ctx, task, &proc);
 }
 
 SEC("perf_event")

@@ -27,7 +27,27 @@ typedef struct {
 	int counter;
 } atomic_t;
 
-struct mm_struct;
+struct super_block {
+	unsigned int s_dev;
+};
+
+struct inode {
+	struct super_block *i_sb;
+	unsigned long i_ino;
+	long long i_size;
+	unsigned int i_generation;
+};
+
+struct file {
+	struct inode *f_inode;
+};
+
+struct mm_struct {
+	unsigned long start_code;
+	unsigned long arg_start;
+	unsigned long arg_end;
+	struct file *exe_file;
+};
 
 struct signal_struct {
 	atomic_t live;
@@ -39,6 +59,7 @@ struct task_struct {
 	int tgid;
 	struct task_struct *group_leader;
 	struct signal_struct *signal;
+	struct mm_struct *mm;
 	__u64 start_boottime; /* ns, CLOCK_BOOTTIME; real_start_time before 5.5 */
 	__u64 self_exec_id;   /* u32 before 5.6 (kernel commit d1e7fd6462ca) */
 	char comm[16];

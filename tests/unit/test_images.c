@@ -51,6 +51,12 @@ int kern__set_proc(struct kern *kern, const struct pv_proc *proc)
 	return 0;
 }
 
+int kern__set_exe(struct kern *kern, const struct pv_exe_id *id, const struct pv_exe *exe)
+{
+	(void)kern, (void)id, (void)exe;
+	return 0;
+}
+
 int kern__del_proc(struct kern *kern, const struct pv_proc_id *id)
 {
 	struct pv_proc *entry = entry_of(id->tgid);

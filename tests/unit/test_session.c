@@ -112,6 +112,12 @@ int kern__get_proc(struct kern *kern, uint32_t tgid, struct pv_proc *proc)
 	return -ENOENT;
 }
 
+int kern__set_exe(struct kern *kern, const struct pv_exe_id *id, const struct pv_exe *exe)
+{
+	(void)kern, (void)id, (void)exe;
+	return 0;
+}
+
 int kern__del_proc(struct kern *kern, const struct pv_proc_id *id)
 {
 	(void)kern;
@@ -119,7 +125,7 @@ int kern__del_proc(struct kern *kern, const struct pv_proc_id *id)
 	return -ENOENT;
 }
 
-int kern__each_process(struct kern *kern, int (*fn)(void *ctx, const struct pv_proc_id *id),
+int kern__each_process(struct kern *kern, int (*fn)(void *ctx, const struct pv_listed *listed),
                        void *ctx)
 {
 	(void)kern;

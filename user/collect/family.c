@@ -8,7 +8,7 @@
 
 /* A process that runs already, for the search for children. */
 struct relative {
-	struct pv_proc_id id;
+	struct pv_listed listed;
 	pid_t parent;
 	bool added;
 };
@@ -19,7 +19,7 @@ struct family {
 	size_t cap;
 };
 
-static int on_process(void *ctx, const struct pv_proc_id *id)
+static int on_process(void *ctx, const struct pv_listed *listed)
 {
 	struct family *family = ctx;
 
@@ -33,7 +33,8 @@ static int on_process(void *ctx, const struct pv_proc_id *id)
 		family->cap = cap;
 	}
 	family->items[family->cnt++] =
-		(struct relative){ .id = *id, .parent = process_parent((pid_t)id->tgid) };
+		(struct relative){ .listed = *listed,
+		                   .parent = process_parent((pid_t)listed->id.tgid) };
 	return 0;
 }
 
@@ -43,7 +44,7 @@ static bool is_selected(const struct family *family, const pid_t *pids, size_t p
 		if (pids[i] == pid)
 			return true;
 	for (size_t i = 0; i < family->cnt; i++)
-		if (family->items[i].added && (pid_t)family->items[i].id.tgid == pid)
+		if (family->items[i].added && (pid_t)family->items[i].listed.id.tgid == pid)
 			return true;
 	return false;
 }
@@ -61,10 +62,11 @@ static bool add_round(struct family *family, struct images *images, const pid_t 
 		if (child->added || !is_selected(family, pids, pid_cnt, child->parent))
 			continue;
 		child->added = true;
-		index = images__get(images, &child->id);
+		index = images__get(images, &child->listed.id);
 		if (index == IMAGE_NONE)
 			continue;
 		more = true;
+		images__note_exe(images, index, &child->listed.exe);
 		images__at(images, index)->flags |= PV_PROC_WANTED | PV_PROC_CHILDREN;
 		images__look(images, index, NULL, 0);
 	}
@@ -80,7 +82,7 @@ static int add_listed(struct kern *kern, struct images *images, const pid_t *pid
 
 	for (size_t i = 0; i < family.cnt; i++) {
 		struct relative *child = &family.items[i];
-		uint32_t index = images__find(images, &child->id);
+		uint32_t index = images__find(images, &child->listed.id);
 
 		child->added =
 			index != IMAGE_NONE && images__at(images, index)->flags & PV_PROC_CHILDREN;

@@ -18,6 +18,10 @@
  */
 #define LOOK_AGAIN_NS (200 * NSEC_PER_MSEC)
 #define LOOK_MAX_NS   (60 * NSEC_PER_SEC)
+/* What the kernel side has configured itself is looked at only for the names of its threads, and not
+ * at all if it has ended by then.
+ */
+#define LOOK_KNOWN_NS (200 * NSEC_PER_MSEC)
 
 struct list {
 	uint32_t *items;
@@ -256,11 +260,24 @@ bool images__is_current(struct images *images, uint32_t index)
 	return image->alive && !image_confirm(images, image);
 }
 
+/* Has the kernel side got further by itself than a look that came too early? */
+static bool kernel_knows(struct images *images, const struct image *image)
+{
+	struct pv_proc now;
+
+	return !kern__get_proc(images->kern, image->id.tgid, &now) &&
+	       !memcmp(&now.id, &image->id, sizeof(now.id)) &&
+	       (now.state == PV_PROC_STARTING || now.state == PV_PROC_PYTHON);
+}
+
 static int tell_kernel(struct images *images, struct image *image, struct py_runtime *runtime)
 {
+	static const struct pv_exe_id none;
 	struct pv_proc *proc = &runtime->proc;
 	int index = 0;
 
+	if (proc->state == PV_PROC_UNDECIDED && kernel_knows(images, image))
+		return 0;
 	if (proc->state == PV_PROC_PYTHON) {
 		index = layout_index(images, &runtime->layout);
 		if (index < 0) {
@@ -274,6 +291,11 @@ static int tell_kernel(struct images *images, struct image *image, struct py_run
 	proc->layout = (uint16_t)index;
 	proc->tick_cnt = 0;
 	image->layout = (uint16_t)index;
+	if (runtime->exe_known && memcmp(&image->exe, &none, sizeof(none)) != 0) {
+		runtime->exe.proc.state = proc->state;
+		runtime->exe.proc.layout = proc->layout;
+		kern__set_exe(images->kern, &image->exe, &runtime->exe);
+	}
 	return kern__set_proc(images->kern, proc);
 }
 
@@ -338,6 +360,26 @@ int images__look(struct images *images, uint32_t index, char *reason, size_t rea
 	if (reason)
 		snprintf(reason, reason_len, "%s", runtime->reason);
 	return image_found(images, image, runtime);
+}
+
+void images__note_exe(struct images *images, uint32_t index, const struct pv_exe_id *exe)
+{
+	images->items[index].exe = *exe;
+}
+
+void images__recognised(struct images *images, uint32_t index, uint8_t state, char *cmdline)
+{
+	struct image *image = &images->items[index];
+
+	if (cmdline) {
+		free(image->cmdline);
+		image->cmdline = cmdline;
+	}
+	if (image->look_cnt)
+		return;
+	image->state = state == PV_PROC_STARTING ? PV_PROC_PYTHON : state;
+	if (image->state == PV_PROC_PYTHON)
+		image->look_ns = clock_ns(CLOCK_MONOTONIC) + LOOK_KNOWN_NS;
 }
 
 void images__asked(struct images *images, uint32_t index)

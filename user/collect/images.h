@@ -25,6 +25,7 @@
 struct image {
 	struct pv_proc_id id;
 	struct py_runtime *runtime; /* NULL: not (yet) a Python we can read, or a dead one */
+	struct pv_exe_id exe;       /* what it was exec'd from; zeros: not known */
 	char *cmdline;
 	uint16_t version; /* major << 8 | minor; 0: not known */
 	uint16_t layout;
@@ -59,6 +60,13 @@ uint32_t images__alive(const struct images *images, uint32_t at);
  * exec'd, and that event is still to come.
  */
 int images__look(struct images *images, uint32_t index, char *reason, size_t reason_len);
+/* What the process was exec'd from: at the next look its kind is learned. */
+void images__note_exe(struct images *images, uint32_t index, const struct pv_exe_id *exe);
+/*
+ * The kernel side has recognised the program at the exec: @state (enum pv_proc_state, not UNDECIDED).
+ * @cmdline becomes the image's; NULL: none.
+ */
+void images__recognised(struct images *images, uint32_t index, uint8_t state, char *cmdline);
 /* A tick found that the kernel side knows too little of it, or ran it without any Python in it. */
 void images__asked(struct images *images, uint32_t index);
 /* A child that the kernel side made a copy of its parent. */

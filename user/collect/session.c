@@ -123,17 +123,17 @@ void session__free(struct session *session)
 
 struct find_pid {
 	uint32_t pid;
-	struct pv_proc_id id;
+	struct pv_listed listed;
 	bool found;
 };
 
-static int find_pid(void *ctx, const struct pv_proc_id *id)
+static int find_pid(void *ctx, const struct pv_listed *listed)
 {
 	struct find_pid *find = ctx;
 
-	if (id->tgid != find->pid)
+	if (listed->id.tgid != find->pid)
 		return 0;
-	find->id = *id;
+	find->listed = *listed;
 	find->found = true;
 	return 1;
 }
@@ -149,9 +149,10 @@ static int add_target(struct session *session, pid_t pid, uint32_t *index)
 		return err;
 	if (!find.found)
 		return process_exists(pid) ? -EACCES : -ESRCH;
-	*index = images__get(session->images, &find.id);
+	*index = images__get(session->images, &find.listed.id);
 	if (*index == IMAGE_NONE)
 		return -ENOMEM;
+	images__note_exe(session->images, *index, &find.listed.exe);
 	image = images__at(session->images, *index);
 	image->flags = PV_PROC_WANTED | (session->opts.children ? PV_PROC_CHILDREN : 0);
 	image->target = true;
@@ -219,13 +220,14 @@ static enum session_error start_pid(struct session *session, pid_t pid, char *wh
 	return SESSION_OK;
 }
 
-static int scan_one(void *ctx, const struct pv_proc_id *id)
+static int scan_one(void *ctx, const struct pv_listed *listed)
 {
 	struct session *session = ctx;
-	uint32_t index = images__get(session->images, id);
+	uint32_t index = images__get(session->images, &listed->id);
 
 	if (index == IMAGE_NONE)
 		return -ENOMEM;
+	images__note_exe(session->images, index, &listed->exe);
 	images__look(session->images, index, NULL, 0);
 	return 0;
 }
@@ -308,19 +310,30 @@ static uint32_t image_after_exec(struct session *session, const struct pv_proc_i
 	return index;
 }
 
-static void on_exec(struct session *session, const struct pv_lifecycle *event)
+static void on_exec(struct session *session, const struct pv_exec *event, size_t size)
 {
 	uint32_t index = image_after_exec(session, &event->hdr.proc);
+	struct buf cmdline = { 0 };
 
-	if (index != IMAGE_NONE && images__at(session->images, index)->alive)
-		images__look(session->images, index, NULL, 0);
+	if (index == IMAGE_NONE || !images__at(session->images, index)->alive)
+		return;
+	images__note_exe(session->images, index, &event->exe);
+	if (event->cmdline_len && size - sizeof(*event) >= event->cmdline_len)
+		process_cmdline_join(event->cmdline, event->cmdline_len, event->cmdline_cut,
+		                     &cmdline);
+	if (event->state != PV_PROC_UNDECIDED) {
+		images__recognised(session->images, index, event->state, cmdline.data);
+		return;
+	}
+	buf_free(&cmdline);
+	images__look(session->images, index, NULL, 0);
 }
 
 /*
  * An exec changes the identity some time before its tracepoint: a tick in between reports the new image
  * first. Also the way back when an event was lost, or the entry crossed by an update of ours.
  */
-static void on_unknown(struct session *session, const struct pv_lifecycle *event)
+static void on_unknown(struct session *session, const struct pv_exec *event)
 {
 	uint32_t index = images__find(session->images, &event->hdr.proc);
 
@@ -329,8 +342,10 @@ static void on_unknown(struct session *session, const struct pv_lifecycle *event
 		return;
 	}
 	index = image_after_exec(session, &event->hdr.proc);
-	if (index != IMAGE_NONE)
-		images__look(session->images, index, NULL, 0);
+	if (index == IMAGE_NONE)
+		return;
+	images__note_exe(session->images, index, &event->exe);
+	images__look(session->images, index, NULL, 0);
 }
 
 static void on_end(struct session *session, const struct pv_event_hdr *event)
@@ -359,17 +374,17 @@ static int on_event(void *ctx, const struct pv_event_hdr *event, size_t size)
 		on_sample(session, (const struct pv_sample *)event, size);
 	else if (event->type == PV_EVENT_SYMBOL)
 		on_symbol(session, (const struct pv_symbol *)event, size);
+	else if (event->type == PV_EVENT_EXEC && size >= sizeof(struct pv_exec))
+		on_exec(session, (const struct pv_exec *)event, size);
+	else if (event->type == PV_EVENT_UNKNOWN && size >= sizeof(struct pv_exec))
+		on_unknown(session, (const struct pv_exec *)event);
 	else if (size < sizeof(struct pv_lifecycle))
 		return 0;
-	else if (event->type == PV_EVENT_EXEC)
-		on_exec(session, (const struct pv_lifecycle *)event);
 	else if (event->type == PV_EVENT_FORK)
 		images__forked(session->images, &event->proc,
 		               &((const struct pv_lifecycle *)event)->parent);
 	else if (event->type == PV_EVENT_EXIT)
 		on_end(session, event);
-	else if (event->type == PV_EVENT_UNKNOWN)
-		on_unknown(session, (const struct pv_lifecycle *)event);
 	if (++session->round_cnt % DRAIN_ASK_CNT == 0)
 		session->more = clock_ns(CLOCK_MONOTONIC) >= session->round_end_ns;
 	return session->more ? -ETIME : 0;

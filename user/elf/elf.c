@@ -372,6 +372,23 @@ static bool elf_dynamic(struct elf *elf, int64_t tag, int *at, GElf_Dyn *dyn, GE
 	return false;
 }
 
+int elf__dynamic(struct elf *elf, int64_t tag, uint64_t *section, uint64_t *value)
+{
+	GElf_Shdr shdr;
+	GElf_Dyn dyn;
+	int at = 0;
+
+	if (!elf__is_64(elf) || !elf_dynamic(elf, tag, &at, &dyn, &shdr))
+		return -ENOENT;
+	if (section)
+		*section = shdr.sh_addr;
+	/* @at is behind the entry. */
+	if (value)
+		*value = shdr.sh_addr + ((uint64_t)at - 1) * sizeof(Elf64_Dyn) +
+		         offsetof(Elf64_Dyn, d_un);
+	return 0;
+}
+
 bool elf__needs(struct elf *elf, const char *prefix)
 {
 	GElf_Shdr shdr;

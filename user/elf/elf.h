@@ -81,6 +81,9 @@ int elf__find_relocation(struct elf *elf, uint32_t type, uint64_t *vaddr);
 
 /* Does a DT_NEEDED entry start with @prefix? */
 bool elf__needs(struct elf *elf, const char *prefix);
+/* The address of the dynamic section, and of the value of its first entry with @tag (DT_*); both may be
+ * NULL. 0 or -ENOENT. */
+int elf__dynamic(struct elf *elf, int64_t tag, uint64_t *section, uint64_t *value);
 /* The GNU build-id: its length in bytes, copied to @out (at most @max), or 0. */
 size_t elf__build_id(struct elf *elf, uint8_t *out, size_t max);
 

@@ -288,6 +288,13 @@ int kern__set_proc(struct kern *kern, const struct pv_proc *proc)
 	return 0;
 }
 
+int kern__set_exe(struct kern *kern, const struct pv_exe_id *id, const struct pv_exe *exe)
+{
+	if (bpf_map_update_elem(bpf_map__fd(kern->skel->maps.exes), id, exe, BPF_ANY))
+		return -errno;
+	return 0;
+}
+
 int kern__get_proc(struct kern *kern, uint32_t tgid, struct pv_proc *proc)
 {
 	if (bpf_map_lookup_elem(bpf_map__fd(kern->skel->maps.procs), &tgid, proc))
@@ -309,11 +316,11 @@ int kern__del_proc(struct kern *kern, const struct pv_proc_id *id)
 	return 0;
 }
 
-int kern__each_process(struct kern *kern, int (*fn)(void *ctx, const struct pv_proc_id *id),
+int kern__each_process(struct kern *kern, int (*fn)(void *ctx, const struct pv_listed *listed),
                        void *ctx)
 {
 	struct bpf_link *link = bpf_program__attach_iter(kern->skel->progs.list_processes, NULL);
-	struct pv_proc_id ids[128];
+	struct pv_listed listed[64];
 	int fd, err = 0;
 	ssize_t got;
 
@@ -322,7 +329,7 @@ int kern__each_process(struct kern *kern, int (*fn)(void *ctx, const struct pv_p
 	fd = bpf_iter_create(bpf_link__fd(link));
 	if (fd < 0)
 		err = -errno;
-	while (!err && (got = read(fd, ids, sizeof(ids))) != 0) {
+	while (!err && (got = read(fd, listed, sizeof(listed))) != 0) {
 		if (got < 0 && (errno == EINTR || errno == EAGAIN))
 			continue;
 		if (got < 0) {
@@ -330,8 +337,8 @@ int kern__each_process(struct kern *kern, int (*fn)(void *ctx, const struct pv_p
 			break;
 		}
 		/* The kernel hands out whole records: each fits the seq_file's page. */
-		for (size_t i = 0; !err && i < (size_t)got / sizeof(*ids); i++)
-			err = fn(ctx, &ids[i]);
+		for (size_t i = 0; !err && i < (size_t)got / sizeof(*listed); i++)
+			err = fn(ctx, &listed[i]);
 	}
 	if (fd >= 0)
 		close(fd);

@@ -52,14 +52,16 @@ int kern__drain(struct kern *kern,
 
 int kern__set_layout(struct kern *kern, uint32_t index, const struct pv_layout *layout);
 int kern__set_proc(struct kern *kern, const struct pv_proc *proc);
+/* Recognise the program from now on at its exec. */
+int kern__set_exe(struct kern *kern, const struct pv_exe_id *id, const struct pv_exe *exe);
 /* -ENOENT: no entry. */
 int kern__get_proc(struct kern *kern, uint32_t tgid, struct pv_proc *proc);
 /* Delete the entry of @id's process if it is still @id's. 0 or -ENOENT. */
 int kern__del_proc(struct kern *kern, const struct pv_proc_id *id);
-/* Call @fn with the identity of every process that runs now. 0, negative errno, or what @fn
+/* Call @fn with every process that runs now. 0, negative errno, or what @fn
  * returned if that was not 0.
  */
-int kern__each_process(struct kern *kern, int (*fn)(void *ctx, const struct pv_proc_id *id),
+int kern__each_process(struct kern *kern, int (*fn)(void *ctx, const struct pv_listed *listed),
                        void *ctx);
 /* Sums over all CPUs; @cnt[PV_CNT_...]. */
 int kern__counters(struct kern *kern, uint64_t cnt[PV_COUNTER_CNT]);

@@ -30,11 +30,28 @@ static size_t process_cut(const char *data, size_t max)
 	return max - len < 4 ? len : max;
 }
 
+int process_cmdline_join(const char *args, size_t len, bool cut, struct buf *out)
+{
+	size_t start = out->len;
+
+	if (cut)
+		len = process_cut(args, len);
+	while (!cut && len && !args[len - 1])
+		len--;
+	buf_add(out, args, len);
+	for (size_t i = start; i < out->len; i++)
+		if (!out->data[i])
+			out->data[i] = ' ';
+	if (cut)
+		buf_puts(out, "…");
+	return out->err;
+}
+
 int process_cmdline(pid_t pid, struct buf *out)
 {
 	struct buf raw = { 0 };
+	size_t len, start = out->len;
 	char path[40];
-	bool cut = false;
 	int err;
 
 	snprintf(path, sizeof(path), "/proc/%d/cmdline", pid);
@@ -44,20 +61,11 @@ int process_cmdline(pid_t pid, struct buf *out)
 		err = 0;
 	if (!err && raw.err)
 		err = raw.err;
-	if (raw.len > PROCESS_CMDLINE_MAX) {
-		raw.len = process_cut(raw.data, PROCESS_CMDLINE_MAX);
-		cut = true;
-	}
-	while (raw.len && !raw.data[raw.len - 1])
-		raw.len--;
-	for (size_t i = 0; i < raw.len; i++)
-		if (!raw.data[i])
-			raw.data[i] = ' ';
-	if (!err && raw.len) {
-		buf_add(out, raw.data, raw.len);
-		if (cut)
-			buf_puts(out, "…");
-	} else if (!err) {
+	len = raw.len < PROCESS_CMDLINE_MAX ? raw.len : PROCESS_CMDLINE_MAX;
+	if (!err)
+		err = process_cmdline_join(buf_str(&raw), len, raw.len > len, out);
+	if (!err && out->len == start) {
+		buf_clear(&raw);
 		err = process_comm(pid, pid, &raw);
 		if (!err)
 			buf_printf(out, "[%s]", buf_str(&raw));

@@ -16,6 +16,8 @@
 
 /* Append the arguments joined by spaces; "[name]" of the task if there are none. 0 or -errno. */
 int process_cmdline(pid_t pid, struct buf *out);
+/* The same from @len bytes of arguments, each with a zero byte behind it; @cut: there were more. */
+int process_cmdline_join(const char *args, size_t len, bool cut, struct buf *out);
 /* The thread's kernel name. 0 or -errno. */
 int process_comm(pid_t pid, pid_t tid, struct buf *out);
 bool process_exists(pid_t pid);

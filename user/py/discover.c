@@ -441,6 +441,18 @@ static void discover_code_segment(const struct discover *disc, struct elf_segmen
 	}
 }
 
+/* What the kernel side needs to find the file's place among what the dynamic linker has loaded. */
+static void discover_dynamic(const struct discover *disc, struct py_file *file)
+{
+	/* glibc relocates some entries in place, DT_NEEDED is none of them (elf/get-dynamic-info.h). */
+	if (elf__dynamic(disc->elf, DT_NEEDED, &file->dynamic, NULL) ||
+	    elf__read(disc->elf, file->dynamic, file->dynamic_head, sizeof(file->dynamic_head)) ||
+	    file->dynamic_head[0] != DT_NEEDED)
+		file->dynamic = 0;
+	if (elf__dynamic(disc->elf, DT_DEBUG, NULL, &file->debug_slot))
+		file->debug_slot = 0;
+}
+
 int py_file_inspect(int fd, struct py_file *file)
 {
 	struct discover disc = { 0 };
@@ -463,6 +475,7 @@ int py_file_inspect(int fd, struct py_file *file)
 			file->_r_debug = disc.symbols[SYM_r_debug].value;
 		discover_libc(&disc, &file->libc);
 		discover_code_segment(&disc, &file->code);
+		discover_dynamic(&disc, file);
 	}
 	elf__free(disc.elf);
 	return err;

@@ -46,8 +46,11 @@ struct py_file {
 	 * moves the object there, and libpython uses it there, too. 0: none.
 	 */
 	uint64_t PyCode_Type_copy;
-	uint64_t _r_debug;       /* the dynamic linker's; 0 */
-	struct elf_segment code; /* the first executable PT_LOAD: what fixes the load bias */
+	uint64_t _r_debug;        /* the dynamic linker's; 0 */
+	uint64_t debug_slot;      /* of a program: where DT_DEBUG's value is; 0 */
+	uint64_t dynamic;         /* the dynamic section; 0: none, or no section headers */
+	uint64_t dynamic_head[2]; /* its first entry, which the dynamic linker leaves as it is */
+	struct elf_segment code;  /* the first executable PT_LOAD: what fixes the load bias */
 };
 
 /* 0 (also for a file that is no ELF at all), -ENOMEM. Free with py_file_free(). */

@@ -27,7 +27,8 @@ struct runtime_scan {
 	struct runtime_mapped python;
 	struct runtime_mapped libc;
 	struct runtime_mapped loader; /* the dynamic linker */
-	uint64_t PyCode_Type_copy;    /* 0: none */
+	struct runtime_mapped program;
+	uint64_t PyCode_Type_copy; /* 0: none */
 	bool needs_python;
 	bool refused; /* a file could not be opened for want of rights */
 };
@@ -65,6 +66,8 @@ static void runtime_take(struct runtime_scan *scan, const struct py_file *file,
 		scan->libc = mapped;
 	if (file->_r_debug && !scan->loader.file)
 		scan->loader = mapped;
+	if (file->debug_slot && !scan->program.file)
+		scan->program = mapped;
 }
 
 static int runtime_scan(struct py_cache *cache, const struct maps *maps, struct runtime_scan *scan)
@@ -213,6 +216,57 @@ static int runtime_fill(const struct runtime_scan *scan, struct py_runtime *runt
 	return err;
 }
 
+static struct pv_tls_recipe runtime_recipe(const struct py_tls_recipe *from)
+{
+	static const uint32_t forms[] = {
+		[PY_TLS_NONE] = PV_TLS_FORM_NONE,
+		[PY_TLS_STATIC] = PV_TLS_FORM_OFFSET,
+		[PY_TLS_STATIC_SLOT] = PV_TLS_FORM_OFFSET_SLOT,
+		[PY_TLS_MODULE] = PV_TLS_FORM_MODULE_SLOT,
+	};
+
+	return (struct pv_tls_recipe){ .form = forms[from->form],
+		                       .slot = from->slot,
+		                       .off = from->off };
+}
+
+/* What @runtime says, free of where things were loaded in this process. */
+static void runtime_exe(const struct runtime_scan *scan, struct py_runtime *runtime)
+{
+	const struct py_file *file = scan->python.file, *program = file;
+	struct pv_exe *exe = &runtime->exe;
+	uint64_t bias = scan->python.bias;
+
+	exe->proc = runtime->proc;
+	runtime->exe_known = true;
+	if (runtime->proc.state != PV_PROC_PYTHON)
+		return;
+	if (!file->python->program) {
+		program = scan->program.file;
+		runtime->exe_known = program && file->dynamic;
+		if (!runtime->exe_known)
+			return;
+		exe->debug_slot = program->debug_slot;
+		exe->dynamic = file->dynamic;
+		memcpy(exe->dynamic_head, file->dynamic_head, sizeof(exe->dynamic_head));
+	}
+	exe->start_code = program->code.vaddr;
+	exe->proc.tstate_current -= exe->proc.tstate_current ? bias : 0;
+	exe->proc.autotsskey -= exe->proc.autotsskey ? bias : 0;
+	exe->PyCode_Type_in_program = scan->PyCode_Type_copy && !file->python->program;
+	if (exe->PyCode_Type_in_program)
+		exe->proc.PyCode_Type = scan->PyCode_Type_copy - scan->program.bias;
+	else if (exe->proc.PyCode_Type)
+		exe->proc.PyCode_Type -= bias;
+	exe->tls_tstate = runtime_recipe(&file->python->tls_tstate);
+	exe->tls_gilstate = runtime_recipe(&file->python->tls_gilstate);
+	if (!scan->libc.file)
+		return;
+	exe->l_tls_offset = scan->libc.file->libc.l_tls_offset;
+	exe->l_tls_modid = scan->libc.file->libc.l_tls_modid;
+	exe->dtv_stride = scan->libc.file->libc.dtv_stride;
+}
+
 static int runtime_conclude(const struct runtime_scan *scan, struct py_runtime *runtime)
 {
 	const struct py_binary *python;
@@ -251,6 +305,8 @@ int py_runtime__find(struct py_cache *cache, pid_t pid, struct py_runtime *runti
 	err = runtime_scan(cache, &maps, &scan);
 	if (!err)
 		err = runtime_conclude(&scan, runtime);
+	if (!err && runtime->proc.state != PV_PROC_UNDECIDED && !scan.refused)
+		runtime_exe(&scan, runtime);
 	maps_free(&maps);
 	return err;
 }

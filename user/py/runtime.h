@@ -27,6 +27,13 @@ struct py_runtime {
 	char file[256];     /* the ELF file that holds the runtime, as the process sees it (cut) */
 	char reason[192];   /* why PV_PROC_UNSUPPORTED or PV_PROC_UNDECIDED; "" otherwise */
 	__u64 runtime_addr; /* _PyRuntime in the process; 0 */
+	/*
+	 * What the program's next process can be configured from without a look at it; proc.layout is
+	 * the caller's. Valid if exe_known: the state is decided, and where all is depends on nothing
+	 * but the files.
+	 */
+	struct pv_exe exe;
+	bool exe_known;
 };
 
 struct py_cache;
