@@ -25,6 +25,7 @@
 	X(COMPLETE, "complete", "the whole Python stack was recorded")                             \
 	X(TRUNCATED, "truncated", "deeper than the limit: leaf and root ends were recorded")       \
 	X(UNREADABLE, "unreadable", "part of the stack was not in memory, the rest was recorded")  \
+	X(PENDING, "unfinished", "its pages were to be waited for, and the thread never went on")  \
 	X(TORN, "torn", "the interpreter was half-way through changing its stack: not shown")      \
 	X(RING_FULL, "ring full", "recorded, but the collector did not keep up and it was lost")
 
@@ -32,6 +33,7 @@
 #define PV_EVENT_COUNTS(X)                                                                         \
 	X(RESCUED_CFRAME, "mended from the previous C frame", "3.11/3.12: new C frame unfinished") \
 	X(RESCUED_REGISTER, "mended from a register", "the caller was found in a CPU register")    \
+	X(WAITED, "waited for pages", "the stack was read when its pages were back in memory")     \
 	X(SYMBOL_SENT, "code objects sent", "names and line tables copied at first sight")         \
 	X(SYMBOL_DEFERRED, "code objects deferred", "over the limit per tick, sent by a later one")\
 	X(SYMBOL_UNREADABLE, "code objects unreadable", "names or table were not in memory")       \

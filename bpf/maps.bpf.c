@@ -8,6 +8,7 @@ struct counters_map counters SEC(".maps");
 struct events_map events SEC(".maps");
 
 const volatile bool pv_all = false;
+const volatile bool pv_task_work = false;
 const volatile __u32 pv_wake_bytes = 0;
 
 /* The kernel lends some helpers to GPL programs only: of the two licences it gets this one. */

@@ -64,6 +64,8 @@ extern struct events_map events SEC(".maps");
 
 /* Sample every Python process, not only those marked PV_PROC_WANTED. */
 extern const volatile bool pv_all;
+/* The kernel can run a program in the task's own context, where it may wait for pages (6.18 on). */
+extern const volatile bool pv_task_work;
 /* Bytes of unread records in the ring at which the reader is woken early. */
 extern const volatile __u32 pv_wake_bytes;
 
@@ -74,6 +76,16 @@ static __always_inline void count(enum pv_counter counter)
 
 	if (mine && counter < PV_COUNTER_CNT)
 		mine->cnt[counter]++;
+}
+
+/* The same from where a tick can come in between. */
+static __always_inline void count_atomic(enum pv_counter counter, __s64 by)
+{
+	__u32 zero = 0;
+	struct pv_counters *mine = bpf_map_lookup_elem(&counters, &zero);
+
+	if (mine && counter < PV_COUNTER_CNT)
+		__sync_fetch_and_add(&mine->cnt[counter], by);
 }
 
 #endif

@@ -54,6 +54,18 @@ static __always_inline int over(struct pv_walk *walk, __u32 outcome)
 	return STEP_OVER;
 }
 
+/* Note what could not be read, for a second attempt that may wait for it. */
+static __always_inline void fault(struct pv_walk *walk, __u64 addr, __u32 len)
+{
+	__u32 at = walk->fault_cnt;
+
+	if (at >= PV_FAULT_MAX)
+		return;
+	walk->faults[at].addr = addr;
+	walk->faults[at].len = len;
+	walk->fault_cnt = at + 1;
+}
+
 /* No page is smaller. */
 #define WINDOW_PAGE 4096
 
@@ -102,8 +114,13 @@ static __always_inline int code_read(struct pv_walk *walk, __u64 code, __u32 off
 static __always_inline bool code_is_code(struct pv_walk *walk, const struct pv_layout *layout,
                                          __u64 code)
 {
-	return !walk->PyCode_Type || (!code_read(walk, code, layout->code.ob_type, 8) &&
-	                              code_u64(walk, layout->code.ob_type) == walk->PyCode_Type);
+	if (!walk->PyCode_Type)
+		return true;
+	if (code_read(walk, code, layout->code.ob_type, 8)) {
+		fault(walk, code + layout->code.ob_type, 8);
+		return false;
+	}
+	return code_u64(walk, layout->code.ob_type) == walk->PyCode_Type;
 }
 
 /* Take the fingerprint of the code object at @code. Negative: it is not in memory. */
@@ -113,12 +130,18 @@ static __always_inline int code_fingerprint(struct pv_walk *walk, const struct p
 	__u32 off = layout->code.fp_off;
 	__u64 str, hash = 0;
 
-	if (off > PV_CODE_READ_MAX - PV_FP_BYTES ||
-	    bpf_probe_read_user(walk->code_head + off, PV_FP_BYTES, (void *)(code + off)))
+	if (off > PV_CODE_READ_MAX - PV_FP_BYTES)
 		return -1;
+	if (bpf_probe_read_user(walk->code_head + off, PV_FP_BYTES, (void *)(code + off))) {
+		fault(walk, code + off, PV_FP_BYTES);
+		return -1;
+	}
 	if (layout->code.fp_str != PV_NO_FIELD) {
-		str = code_u64(walk, layout->code.fp_str);
-		bpf_probe_read_user(&hash, sizeof(hash), (void *)(str + layout->str.hash));
+		str = code_u64(walk, layout->code.fp_str) + layout->str.hash;
+		if (bpf_probe_read_user(&hash, sizeof(hash), (void *)str)) {
+			fault(walk, str, sizeof(hash));
+			return -1;
+		}
 	}
 	*fp = pv_fingerprint((const __u64 *)(walk->code_head + off), hash);
 	return 0;
@@ -344,6 +367,7 @@ static __always_inline int step_frame(struct pv_walk *walk, const struct pv_layo
 	__u8 owner = 0;
 
 	if (frame_read(walk, layout, walk->frame)) {
+		fault(walk, walk->frame, layout->frame.read_len);
 		/*
 		 * A half-written cframe points anywhere. A run that leads out of memory half-way may
 		 * be true, or frames that returned; the cframe before it is right for neither. A
@@ -490,6 +514,13 @@ static __always_inline void epoch_begin(struct pv_walk *walk, const struct pv_la
 	walk->memo.key = key;
 }
 
+/* There is no memory where the chain starts, or it is not there now. */
+static __always_inline int begin_failed(struct pv_walk *walk, __u64 addr)
+{
+	fault(walk, addr, 8);
+	return over(walk, PV_CNT_NO_STATE);
+}
+
 __hidden int pystack_begin(struct pv_walk *walk, const struct pv_layout *layout)
 {
 	__u64 current = 0, previous = 0;
@@ -500,6 +531,7 @@ __hidden int pystack_begin(struct pv_walk *walk, const struct pv_layout *layout)
 	walk->walked_cnt = 0;
 	walk->run_cnt = 0;
 	walk->new_cnt = 0;
+	walk->fault_cnt = 0;
 	walk->unreadable = 0;
 	walk->from_cframe = 0;
 	walk->from_register = 0;
@@ -509,13 +541,14 @@ __hidden int pystack_begin(struct pv_walk *walk, const struct pv_layout *layout)
 	epoch_begin(walk, layout);
 	if (layout->chain == PV_CHAIN_CFRAME) {
 		if (bpf_probe_read_user(&walk->cframe, 8,
-		                        (void *)(walk->tstate + layout->tstate.cframe)) ||
-		    cframe_read(layout, walk->cframe, &current, &previous))
-			return over(walk, PV_CNT_NO_STATE);
+		                        (void *)(walk->tstate + layout->tstate.cframe)))
+			return begin_failed(walk, walk->tstate + layout->tstate.cframe);
+		if (cframe_read(layout, walk->cframe, &current, &previous))
+			return begin_failed(walk, walk->cframe);
 		walk->cframe_prev = previous;
 	} else if (bpf_probe_read_user(&current, 8,
 	                               (void *)(walk->tstate + layout->tstate.frame))) {
-		return over(walk, PV_CNT_NO_STATE);
+		return begin_failed(walk, walk->tstate + layout->tstate.frame);
 	}
 	walk->frame = current;
 	walk->leaf = current;

@@ -22,7 +22,7 @@
 #define PV_WALK_MAX 32768
 
 /* Code objects noted for symbols.bpf.c in one tick; more wait for a later tick. */
-#define PV_NEW_CODE_MAX 32
+#define PV_NEW_CODE_MAX 128
 
 struct pv_new_code {
 	__u64 code;
@@ -59,6 +59,15 @@ struct pv_window {
 	__u8 bytes[PV_WINDOW + PV_FRAME_READ_MAX];
 };
 
+/* Reads that found no memory, of one walk; more are met by the next one. */
+#define PV_FAULT_MAX 16
+
+struct pv_fault {
+	__u64 addr;
+	__u32 len;
+	__u32 pad;
+};
+
 /* What the next step looks for. */
 enum pv_walk_mode {
 	PV_WALK_FRAME = 0,       /* read walk->frame */
@@ -87,11 +96,13 @@ struct pv_walk {
 	__u32 outcome; /* enum pv_counter when the walk is over */
 	__u32 run_cnt; /* entry frames passed */
 	__u32 new_cnt;
+	__u32 fault_cnt;
 	__u8 unreadable;
 	__u8 from_cframe;   /* the leaf run was taken from the previous cframe */
 	__u8 from_register; /* a frame or cframe was taken from a register */
 	__u8 symbols_lack;  /* user space has to fetch names: set by symbols_send() */
 	struct pv_new_code new_codes[PV_NEW_CODE_MAX];
+	struct pv_fault faults[PV_FAULT_MAX];
 	struct pv_memo memo;
 	struct pv_window window;
 	__u8 code_head[PV_CODE_READ_MAX]; /* the code object that was read last */
@@ -99,6 +110,13 @@ struct pv_walk {
 	struct pv_sample sample;
 	struct pv_frame frames[PV_MAX_FRAMES];
 };
+
+/* Does a stack with that outcome go out? */
+static __always_inline bool outcome_is_shown(__u32 outcome)
+{
+	return outcome == PV_CNT_COMPLETE || outcome == PV_CNT_TRUNCATED ||
+	       outcome == PV_CNT_UNREADABLE;
+}
 
 /*
  * Walk from the leaf of @walk->tstate to the root or PV_WALK_MAX. Afterwards outcome, walked_cnt,

@@ -11,6 +11,7 @@
 #include <bpf/bpf_helpers.h>
 
 #include "bpf/compat.bpf.h"
+#include "bpf/deferred.bpf.h"
 #include "bpf/emit.bpf.h"
 #include "bpf/filter.bpf.h"
 #include "bpf/pystack.bpf.h"
@@ -26,27 +27,46 @@ struct {
 
 _Static_assert(PV_USER_REG_CNT == USER_REG_CNT, "the walk takes what compat gives");
 
-static __always_inline __u32 send_sample(struct pv_walk *walk, struct task_struct *task,
-                                         const struct pv_proc *proc, const struct pv_layout *layout)
+/* All of the record but its frames. */
+static __always_inline void fill_sample(struct pv_walk *walk, struct task_struct *task,
+                                        const struct pv_proc *proc)
 {
 	struct pv_sample *sample = &walk->sample;
-	__u64 frames = sample->frame_cnt;
 
 	emit_header(&sample->hdr, PV_EVENT_SAMPLE, &proc->id);
 	sample->tid = (__u32)bpf_get_current_pid_tgid();
 	sample->layout = proc->layout;
 	sample->thread_start_ns = TASK_FIELD(task, start_boottime);
 	sample->tstate = walk->tstate;
-	sample->interp = 0;
-	bpf_probe_read_user(&sample->interp, sizeof(sample->interp),
-	                    (void *)(walk->tstate + layout->tstate.interp));
 	bpf_get_current_comm(sample->comm, sizeof(sample->comm));
+}
+
+static __always_inline __u32 send_sample(struct pv_walk *walk)
+{
+	struct pv_sample *sample = &walk->sample;
+	__u64 frames = sample->frame_cnt;
+
 	if (frames > PV_MAX_FRAMES)
 		frames = PV_MAX_FRAMES;
 	if (emit_from_tick(sample, sizeof(*sample) + frames * sizeof(struct pv_frame),
 	                   walk->symbols_lack))
 		return PV_CNT_RING_FULL;
 	return walk->outcome;
+}
+
+/* The thread has no state, or it is not in memory. */
+static __always_inline __u32 no_state(struct pv_walk *walk, struct task_struct *task,
+                                      const struct pv_proc *proc)
+{
+	if (!walk->faults[0].len)
+		return PV_CNT_NO_STATE;
+	walk->fault_cnt = 1;
+	walk->walked_cnt = 0;
+	walk->new_cnt = 0;
+	walk->outcome = PV_CNT_NO_STATE;
+	pystack_finish(walk);
+	fill_sample(walk, task, proc);
+	return deferred_begin(walk, proc) ? PV_CNT_PENDING : PV_CNT_NO_STATE;
 }
 
 static __always_inline __u32 sample_python(struct bpf_perf_event_data *ctx,
@@ -61,25 +81,30 @@ static __always_inline __u32 sample_python(struct bpf_perf_event_data *ctx,
 	walk = bpf_map_lookup_elem(&walk_scratch, &zero);
 	if (!layout || !walk)
 		return PV_CNT_UNKNOWN_LAYOUT;
-	walk->tstate = pystate_find(proc, layout, tp);
-	if (!walk->tstate)
-		return PV_CNT_NO_STATE;
 	walk->PyCode_Type = proc->PyCode_Type;
 	walk->proc_tag = proc->id.start_ns * 31 + ((__u64)proc->id.tgid << 32) + proc->id.exec_id;
 	walk->sample.thread_ident = tp;
 	if (layout->chain != PV_CHAIN_FRAMEOBJECT)
 		user_regs_read(ctx, walk->regs);
+	walk->tstate = pystate_find(proc, layout, tp, &walk->faults[0]);
+	if (!walk->tstate)
+		return no_state(walk, task, proc);
 	pystack_walk(walk, layout);
 	pystack_finish(walk);
-	if (walk->outcome != PV_CNT_COMPLETE && walk->outcome != PV_CNT_TRUNCATED &&
-	    walk->outcome != PV_CNT_UNREADABLE)
+	if (walk->fault_cnt) {
+		fill_sample(walk, task, proc);
+		if (deferred_begin(walk, proc))
+			return PV_CNT_PENDING;
+	}
+	if (!outcome_is_shown(walk->outcome))
 		return walk->outcome;
 	if (walk->from_cframe)
 		count(PV_CNT_RESCUED_CFRAME);
 	if (walk->from_register)
 		count(PV_CNT_RESCUED_REGISTER);
 	symbols_send(walk, layout, &proc->id);
-	return send_sample(walk, task, proc, layout);
+	fill_sample(walk, task, proc);
+	return send_sample(walk);
 }
 
 static __always_inline __u32 tick(struct bpf_perf_event_data *ctx)

@@ -66,6 +66,11 @@ struct task_struct {
 	struct thread_struct thread;
 };
 
+/* Whole, because the prototypes of the kernel's functions are compared with ours. */
+struct bpf_map {
+	__u32 id;
+};
+
 struct seq_file;
 
 struct bpf_iter_meta {

@@ -99,9 +99,9 @@ class Target:
         line = self.process.stdout.readline().decode()
         assert line == word + '\n', f'{self.command} said {line!r} instead of {word!r}'
 
-    def finish(self):
+    def finish(self, feed=None):
         """Close its input, which asks it for what it knows; returns the rest of its output."""
-        return self.process.communicate(timeout=READY_S)[0].decode()
+        return self.process.communicate(feed, timeout=READY_S)[0].decode()
 
     def alive(self):
         return self.process.poll() is None

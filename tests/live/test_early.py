@@ -26,11 +26,18 @@ def test_launched(python, workshop):
 @pytest.mark.parametrize('count, milliseconds, how', [(20, 50, ()), (30, 20, ('fork',))],
                          ids=['started', 'forked'])
 def test_children_of_a_moment(python, workshop, count, milliseconds, how):
-    """At least nine tenths of the CPU time that the children spend in their work."""
-    command = python.command('brood.py', str(count), str(milliseconds), *how)
-    recording = workshop.record('-s', rate=RATE, after=command, feed=b'\n')
+    """At least nine tenths of the CPU time that the children spend in their work, by name and line;
+    each is known at its exec, as it is the program that its parent runs."""
+    target = workshop.start(python, 'brood.py', count, milliseconds, *how)
+    recorder = workshop.begin('-p', target.pid, '-s', rate=RATE).sampling()
+    spent = [int(line) for line in target.finish(b'\n').split()]
+    recording = recorder.wait().check()
+    assert len(spent) == count
     name = 'forked_spin' if how else 'spin'
-    wanted = count * milliseconds * RATE / 1000
-    assert recording.count_of(name) >= 0.9 * wanted, \
-        f'{recording.count_of(name)} samples of {wanted}\n{recording.messages}'
+    found = sum(count for stack, count in recording.stacks()
+                if any(frame.name == name and frame.line for frame in stack))
+    assert found >= 0.9 * sum(spent) / 1e9 * RATE, \
+        f'{found} samples of {sum(spent) / 1e6:.0f} ms\n{recording.messages}'
+    assert recording.count_of('[unknown function]') == 0, recording.messages
+    assert recording.ledger['process unknown'] <= 0.01 * recording.count(), recording.messages
     assert_legal(python, 'brood.py' if how else 'early.py', recording, name)

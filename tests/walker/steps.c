@@ -170,7 +170,8 @@ static void look(struct steps *steps, unsigned int mode, const struct user_regs_
 	uint32_t outcome = PV_CNT_NO_STATE;
 	unsigned int how = 0;
 
-	walk->tstate = pystate_find(&steps->runtime.proc, &steps->runtime.layout, regs->fs_base);
+	walk->tstate = pystate_find(&steps->runtime.proc, &steps->runtime.layout, regs->fs_base,
+	                            &walk->faults[0]);
 	if (walk->tstate) {
 		walk->PyCode_Type = steps->runtime.proc.PyCode_Type;
 		if (mode)

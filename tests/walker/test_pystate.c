@@ -41,10 +41,11 @@ static struct scene scene_new(unsigned int minor)
 
 static uint64_t find(struct scene *scene)
 {
+	struct pv_fault fault;
 	uint64_t found;
 
 	host.read_cnt = 0;
-	found = pystate_find(&scene->proc, &scene->image->layout, TP);
+	found = pystate_find(&scene->proc, &scene->image->layout, TP, &fault);
 	assert_in_range(host.read_cnt, 0, READS_MAX);
 	return found;
 }

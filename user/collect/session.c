@@ -27,6 +27,8 @@
 #define DRAIN_MAX_NS    (50 * NSEC_PER_MSEC)
 #define DRAIN_ASK_CNT   64 /* records between two looks at the clock */
 #define FOLLOW_EVERY_NS NSEC_PER_SEC
+/* At the end, how long walks that were put off are waited for. */
+#define PENDING_WAIT_NS (100 * NSEC_PER_MSEC)
 /* Images that are asked each time whether they still run. */
 #define SWEEP_CNT 64
 
@@ -459,6 +461,21 @@ int session__run(struct session *session, int timeout_ms, int wake_fd)
 	return err;
 }
 
+/*
+ * Does some thread still wait for pages that its last tick wanted? It is given a moment: until it runs
+ * again, which may be never.
+ */
+static bool wait_for_pending(struct session *session)
+{
+	uint64_t cnt[PV_COUNTER_CNT];
+
+	if (clock_ns(CLOCK_MONOTONIC) - session->stop_ns > PENDING_WAIT_NS ||
+	    kern__counters(session->kern, cnt) || !cnt[PV_CNT_PENDING])
+		return false;
+	poll(NULL, 0, 1);
+	return true;
+}
+
 int session__stop(struct session *session)
 {
 	int err;
@@ -469,10 +486,10 @@ int session__stop(struct session *session)
 	kern__stop_ticks(session->kern);
 	session->stop_ns = clock_ns(CLOCK_MONOTONIC);
 	session->due_cnt = kern__due_cnt(session->kern);
-	/* No tick fills the ring any more. */
+	/* No tick fills the ring any more; what ticks have put off may. */
 	do {
 		err = drain(session);
-	} while (!err && session->more);
+	} while (!err && (session->more || wait_for_pending(session)));
 	tracks__name(session->tracks, session->images, session->stop_ns, true);
 	return err ? err : kern__counters(session->kern, session->cnt);
 }

@@ -1,0 +1,168 @@
+// SPDX-License-Identifier: GPL-2.0-only OR Apache-2.0
+#include "vmlinux.h"
+
+#include <linux/bpf.h>
+#include <bpf/bpf_helpers.h>
+
+#include "bpf/compat.bpf.h"
+#include "bpf/deferred.bpf.h"
+#include "bpf/emit.bpf.h"
+#include "bpf/pystate.bpf.h"
+
+/* Slots that are tried for a free one. */
+#define SLOT_TRIES 8
+/* Walks, each of which finds up to PV_FAULT_MAX new pages. */
+#define ROUND_MAX 256
+
+/* include/uapi/linux/bpf.h, 6.18 */
+struct bpf_task_work {
+	__u64 __opaque;
+} __attribute__((aligned(8)));
+
+struct deferred {
+	struct bpf_task_work work;
+	__u32 busy;
+	__u32 pad;
+	__u8 bytes[PV_FRAME_READ_MAX]; /* what pages are brought in by */
+	struct pv_proc proc;
+	struct pv_walk walk;
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, PV_DEFERRED_MAX);
+	__type(key, __u32);
+	__type(value, struct deferred);
+} deferred SEC(".maps");
+
+typedef int (*bpf_task_work_callback_t)(struct bpf_map *map, void *key, void *value);
+
+extern int bpf_task_work_schedule_resume_impl(struct task_struct *task, struct bpf_task_work *work,
+                                              void *map, bpf_task_work_callback_t callback,
+                                              void *aux) __ksym __weak;
+
+struct round_ctx {
+	struct deferred *slot;
+	const struct pv_layout *layout;
+};
+
+/* Wait for what the walk before did not find, and walk again. 1: that is all there is. */
+static long one_round(__u32 index, void *data)
+{
+	struct round_ctx *ctx = data;
+	struct pv_walk *walk = &ctx->slot->walk;
+	bool came = false;
+
+	for (__u32 i = 0; i < PV_FAULT_MAX; i++) {
+		__u32 len;
+
+		if (i >= walk->fault_cnt)
+			break;
+		len = walk->faults[i].len;
+		if (len > sizeof(ctx->slot->bytes))
+			len = sizeof(ctx->slot->bytes);
+		came |= !bpf_copy_from_user(ctx->slot->bytes, len, (void *)walk->faults[i].addr);
+	}
+	if (!came)
+		return 1;
+	if (!walk->tstate) {
+		walk->tstate = pystate_find(&ctx->slot->proc, ctx->layout,
+		                            walk->sample.thread_ident, &walk->faults[0]);
+		walk->sample.tstate = walk->tstate;
+		walk->fault_cnt = walk->faults[0].len != 0;
+		if (!walk->tstate)
+			return !walk->fault_cnt;
+	}
+	pystack_walk(walk, ctx->layout);
+	pystack_finish(walk);
+	return !walk->fault_cnt;
+}
+
+static __always_inline __u32 send(struct pv_walk *walk)
+{
+	struct pv_sample *sample = &walk->sample;
+	__u64 frames = sample->frame_cnt;
+
+	if (frames > PV_MAX_FRAMES)
+		frames = PV_MAX_FRAMES;
+	/* Names that were not in memory either are fetched by user space, while the process lives. */
+	if (bpf_ringbuf_output(&events, sample, sizeof(*sample) + frames * sizeof(struct pv_frame),
+	                       walk->new_cnt ? BPF_RB_FORCE_WAKEUP : emit_flags()))
+		return PV_CNT_RING_FULL;
+	if (walk->from_cframe)
+		count_atomic(PV_CNT_RESCUED_CFRAME, 1);
+	if (walk->from_register)
+		count_atomic(PV_CNT_RESCUED_REGISTER, 1);
+	if (walk->outcome != PV_CNT_UNREADABLE)
+		count_atomic(PV_CNT_WAITED, 1);
+	return walk->outcome;
+}
+
+/*
+ * The stack is that of the tick still, unless the thread is being taken down: then what the tick itself
+ * could read is sent, and likewise if the chain is not read to a better end now.
+ */
+static int finish_walk(struct bpf_map *map, void *key, void *value)
+{
+	struct task_struct *task = bpf_get_current_task_btf();
+	struct deferred *slot = value;
+	struct pv_sample *sample = &slot->walk.sample;
+	struct round_ctx ctx = { .slot = slot };
+	__u32 layout = sample->layout, outcome;
+
+	ctx.layout = bpf_map_lookup_elem(&layouts, &layout);
+	if (ctx.layout && !(task->flags & PF_EXITING))
+		bpf_loop(ROUND_MAX, one_round, &ctx, 0);
+	outcome = slot->walk.outcome;
+	if (outcome_is_shown(outcome))
+		outcome = send(&slot->walk);
+	count_atomic(PV_CNT_PENDING, -1);
+	count_atomic(outcome < PV_TICK_OUTCOME_CNT ? outcome : PV_CNT_TORN, 1);
+	__sync_lock_test_and_set(&slot->busy, 0);
+	return 0;
+}
+
+/* What the walk needs of itself to be repeated, and what it has found so far. */
+static __always_inline void slot_fill(struct pv_walk *to, const struct pv_walk *from)
+{
+	__u64 size = from->sample.frame_cnt;
+
+	if (size > PV_MAX_FRAMES)
+		size = PV_MAX_FRAMES;
+	size = sizeof(from->sample) + size * sizeof(struct pv_frame);
+	to->tstate = from->tstate;
+	to->PyCode_Type = from->PyCode_Type;
+	to->proc_tag = from->proc_tag;
+	to->outcome = from->outcome;
+	to->new_cnt = from->new_cnt;
+	to->from_cframe = from->from_cframe;
+	to->from_register = from->from_register;
+	to->fault_cnt = from->fault_cnt;
+	bpf_probe_read_kernel(to->regs, sizeof(to->regs), from->regs);
+	bpf_probe_read_kernel(to->faults, sizeof(to->faults), from->faults);
+	bpf_probe_read_kernel(&to->sample, size, &from->sample);
+}
+
+__hidden bool deferred_begin(const struct pv_walk *walk, const struct pv_proc *proc)
+{
+	struct task_struct *task;
+	__u32 first = bpf_get_smp_processor_id() * SLOT_TRIES + (__u32)walk->sample.hdr.time_ns;
+
+	if (!pv_task_work)
+		return false;
+	task = bpf_get_current_task_btf();
+	for (__u32 i = 0; i < SLOT_TRIES; i++) {
+		__u32 key = (first + i) % PV_DEFERRED_MAX;
+		struct deferred *slot = bpf_map_lookup_elem(&deferred, &key);
+
+		if (!slot || __sync_val_compare_and_swap(&slot->busy, 0, 1))
+			continue;
+		slot_fill(&slot->walk, walk);
+		slot->proc = *proc;
+		if (!bpf_task_work_schedule_resume_impl(task, &slot->work, &deferred, finish_walk,
+		                                        NULL))
+			return true;
+		__sync_lock_test_and_set(&slot->busy, 0);
+	}
+	return false;
+}
