@@ -140,6 +140,8 @@ struct pv_lifecycle {
 	struct pv_event_hdr hdr;
 	struct pv_proc_id parent; /* FORK only, else zero */
 	char comm[PV_COMM_LEN];
+	__u32 lost_cnt; /* EXIT only: samples of the process that found the ring full */
+	__u32 pad;
 };
 
 /* A process that runs now, as the iterator lists it. */
@@ -157,8 +159,8 @@ struct pv_exec {
 	__u8 state;        /* enum pv_proc_state: what the kernel side knew of it */
 	__u8 cmdline_cut;  /* there is more of it */
 	__u16 cmdline_len; /* at most PV_CMDLINE_MAX */
-	__u32 pad;
-	char cmdline[]; /* the arguments, a zero byte after each */
+	__u32 lost_cnt;    /* samples of the image before this one that found the ring full */
+	char cmdline[];    /* the arguments, a zero byte after each */
 };
 
 #pragma GCC diagnostic pop

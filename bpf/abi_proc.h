@@ -165,6 +165,8 @@ struct pv_proc {
 	__u8 flags;     /* PV_PROC_* */
 	__u16 layout;   /* index into `layouts` */
 	__u32 tick_cnt; /* written by the sampler, not exact: ticks met in states other than PYTHON */
+	__u32 lost_cnt; /* written by the sampler: its samples that found the ring full */
+	__u32 pad;
 	/* 3.7 - 3.11: address of _PyRuntime.gilstate.tstate_current (2.7, 3.6: _PyThreadState_Current);
 	 * else 0. */
 	__u64 tstate_current;

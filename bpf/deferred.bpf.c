@@ -56,26 +56,26 @@ static long one_round(__u32 index, void *data)
 	for (__u32 i = 0; i < PV_FAULT_MAX; i++) {
 		__u32 len;
 
-		if (i >= walk->fault_cnt)
+		if (i >= walk->faults.cnt)
 			break;
-		len = walk->faults[i].len;
+		len = walk->faults.at[i].len;
 		if (len > sizeof(ctx->slot->bytes))
 			len = sizeof(ctx->slot->bytes);
-		came |= !bpf_copy_from_user(ctx->slot->bytes, len, (void *)walk->faults[i].addr);
+		came |= !bpf_copy_from_user(ctx->slot->bytes, len, (void *)walk->faults.at[i].addr);
 	}
 	if (!came)
 		return 1;
 	if (!walk->tstate) {
 		walk->tstate = pystate_find(&ctx->slot->proc, ctx->layout,
-		                            walk->sample.thread_ident, &walk->faults[0]);
+		                            walk->sample.thread_ident, &walk->faults.at[0]);
 		walk->sample.tstate = walk->tstate;
-		walk->fault_cnt = walk->faults[0].len != 0;
+		walk->faults.cnt = walk->faults.at[0].len != 0;
 		if (!walk->tstate)
-			return !walk->fault_cnt;
+			return !walk->faults.cnt;
 	}
 	pystack_walk(walk, ctx->layout);
 	pystack_finish(walk);
-	return !walk->fault_cnt;
+	return !walk->faults.cnt;
 }
 
 static __always_inline __u32 send(struct pv_walk *walk)
@@ -87,8 +87,10 @@ static __always_inline __u32 send(struct pv_walk *walk)
 		frames = PV_MAX_FRAMES;
 	/* Names that were not in memory either are fetched by user space, while the process lives. */
 	if (bpf_ringbuf_output(&events, sample, sizeof(*sample) + frames * sizeof(struct pv_frame),
-	                       walk->new_cnt ? BPF_RB_FORCE_WAKEUP : emit_flags()))
+	                       walk->new_cnt ? BPF_RB_FORCE_WAKEUP : emit_flags())) {
+		charge_lost(&sample->hdr.proc);
 		return PV_CNT_RING_FULL;
+	}
 	if (walk->from_cframe)
 		count_atomic(PV_CNT_RESCUED_CFRAME, 1);
 	if (walk->from_register)
@@ -137,9 +139,8 @@ static __always_inline void slot_fill(struct pv_walk *to, const struct pv_walk *
 	to->new_cnt = from->new_cnt;
 	to->from_cframe = from->from_cframe;
 	to->from_register = from->from_register;
-	to->fault_cnt = from->fault_cnt;
 	bpf_probe_read_kernel(to->regs, sizeof(to->regs), from->regs);
-	bpf_probe_read_kernel(to->faults, sizeof(to->faults), from->faults);
+	bpf_probe_read_kernel(&to->faults, sizeof(to->faults), &from->faults);
 	bpf_probe_read_kernel(&to->sample, size, &from->sample);
 }
 

@@ -39,9 +39,10 @@ static __always_inline long emit_from_tick(void *record, __u64 size, bool urgent
 }
 
 static __always_inline void emit_lifecycle(__u32 type, const struct pv_proc_id *proc,
-                                           const struct pv_proc_id *parent, __u64 flags)
+                                           const struct pv_proc_id *parent, __u32 lost_cnt,
+                                           __u64 flags)
 {
-	struct pv_lifecycle event = {};
+	struct pv_lifecycle event = { .lost_cnt = lost_cnt };
 
 	emit_header(&event.hdr, type, proc);
 	if (parent)
@@ -49,6 +50,15 @@ static __always_inline void emit_lifecycle(__u32 type, const struct pv_proc_id *
 	bpf_get_current_comm(event.comm, sizeof(event.comm));
 	if (bpf_ringbuf_output(&events, &event, sizeof(event), flags))
 		count(PV_CNT_LIFECYCLE_RING_FULL);
+}
+
+/* A sample of @proc was lost: charge it to the process. */
+static __always_inline void charge_lost(const struct pv_proc_id *proc)
+{
+	struct pv_proc *entry = bpf_map_lookup_elem(&procs, &proc->tgid);
+
+	if (entry && proc_id_equal(&entry->id, proc))
+		__sync_fetch_and_add(&entry->lost_cnt, 1);
 }
 
 /* A tick met a process that nobody configured. */

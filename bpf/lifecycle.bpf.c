@@ -43,11 +43,12 @@ int BPF_PROG(process_fork, struct task_struct *parent, struct task_struct *child
 	copy = *from;
 	copy.id = child_id;
 	copy.tick_cnt = 0;
+	copy.lost_cnt = 0;
 	procs_put(child_id.tgid, &copy);
 	if (copy.state == PV_PROC_NOT_PYTHON)
 		return 0;
 	/* Only one whose origin is not known yet needs to be looked at before its first tick. */
-	emit_lifecycle(PV_EVENT_FORK, &child_id, &parent_id,
+	emit_lifecycle(PV_EVENT_FORK, &child_id, &parent_id, 0,
 	               copy.state == PV_PROC_UNDECIDED ? BPF_RB_FORCE_WAKEUP : emit_flags());
 	return 0;
 }
@@ -69,7 +70,7 @@ struct {
  * can be named after its end.
  */
 static __always_inline void emit_exec(struct task_struct *task, const struct pv_proc *proc,
-                                      bool urgent)
+                                      __u32 lost_cnt, bool urgent)
 {
 	__u64 start = BPF_CORE_READ(task, mm, arg_start), len;
 	struct exec_scratch *scratch;
@@ -85,7 +86,7 @@ static __always_inline void emit_exec(struct task_struct *task, const struct pv_
 	task_exe(task, &event->exe);
 	event->state = proc->state;
 	event->cmdline_cut = len > PV_CMDLINE_MAX;
-	event->pad = 0;
+	event->lost_cnt = lost_cnt;
 	if (len > PV_CMDLINE_MAX)
 		len = PV_CMDLINE_MAX;
 	if (bpf_probe_read_user(scratch->out + sizeof(*event), len, (void *)start))
@@ -102,21 +103,24 @@ int BPF_PROG(process_exec, struct task_struct *task)
 {
 	struct pv_proc_id id;
 	struct pv_proc *old, fresh = {};
+	__u32 lost_cnt = 0;
 	__u8 flags = 0;
 	bool known;
 
 	task_proc_id(task, &id);
 	old = bpf_map_lookup_elem(&procs, &id.tgid);
 	/* Not what the pid's previous user may have left behind. */
-	if (old && old->id.start_ns == id.start_ns)
+	if (old && old->id.start_ns == id.start_ns) {
 		flags = old->flags;
+		lost_cnt = old->lost_cnt;
+	}
 	if (!pv_all && !(flags & PV_PROC_WANTED))
 		return 0;
 	fresh.id = id;
 	fresh.flags = flags;
 	known = exe_configure(task, &fresh);
 	procs_put(id.tgid, &fresh);
-	emit_exec(task, &fresh, !known);
+	emit_exec(task, &fresh, lost_cnt, !known);
 	return 0;
 }
 
@@ -125,6 +129,7 @@ int BPF_PROG(process_exit, struct task_struct *task)
 {
 	struct pv_proc_id id;
 	struct pv_proc *proc;
+	__u32 lost_cnt;
 	bool urgent;
 
 	/* do_exit() has taken this thread off signal->live before the tracepoint. */
@@ -136,8 +141,10 @@ int BPF_PROG(process_exit, struct task_struct *task)
 		return 0;
 	/* What was asked for is waited for, whatever it has become; the end of a shell can wait. */
 	urgent = proc->state != PV_PROC_NOT_PYTHON || proc->flags & PV_PROC_WANTED;
+	lost_cnt = proc_id_equal(&proc->id, &id) ? proc->lost_cnt : 0;
 	bpf_map_delete_elem(&procs, &id.tgid);
-	emit_lifecycle(PV_EVENT_EXIT, &id, NULL, urgent ? BPF_RB_FORCE_WAKEUP : emit_flags());
+	emit_lifecycle(PV_EVENT_EXIT, &id, NULL, lost_cnt,
+	               urgent ? BPF_RB_FORCE_WAKEUP : emit_flags());
 	return 0;
 }
 

@@ -57,13 +57,13 @@ static __always_inline int over(struct pv_walk *walk, __u32 outcome)
 /* Note what could not be read, for a second attempt that may wait for it. */
 static __always_inline void fault(struct pv_walk *walk, __u64 addr, __u32 len)
 {
-	__u32 at = walk->fault_cnt;
+	__u32 at = walk->faults.cnt;
 
 	if (at >= PV_FAULT_MAX)
 		return;
-	walk->faults[at].addr = addr;
-	walk->faults[at].len = len;
-	walk->fault_cnt = at + 1;
+	walk->faults.at[at].addr = addr;
+	walk->faults.at[at].len = len;
+	walk->faults.cnt = at + 1;
 }
 
 /* No page is smaller. */
@@ -271,8 +271,8 @@ static __always_inline int cframe_read(const struct pv_layout *layout, __u64 cfr
 static __always_inline int seek(struct pv_walk *walk, enum pv_walk_mode mode)
 {
 	walk->mode = mode;
-	walk->reg_next = 0;
-	walk->found = 0;
+	walk->seek.reg_next = 0;
+	walk->seek.found = 0;
 	return STEP_MORE;
 }
 
@@ -450,13 +450,13 @@ static __always_inline bool plausible_cframe(struct pv_walk *walk, const struct 
 /* Look at one register. More than one that fits is as bad as none. */
 static __always_inline int step_seek(struct pv_walk *walk, const struct pv_layout *layout)
 {
-	__u32 index = walk->reg_next++;
+	__u32 index = walk->seek.reg_next++;
 	__u64 addr;
 	bool fits;
 
 	if (index < PV_USER_REG_CNT) {
 		addr = walk->regs[index];
-		if (!addr || addr & 7 || addr == walk->found)
+		if (!addr || addr & 7 || addr == walk->seek.found)
 			return STEP_MORE;
 		if (walk->mode == PV_WALK_SEEK_CALLER)
 			fits = plausible_caller(walk, layout, addr);
@@ -464,22 +464,22 @@ static __always_inline int step_seek(struct pv_walk *walk, const struct pv_layou
 			fits = plausible_cframe(walk, layout, addr);
 		if (!fits)
 			return STEP_MORE;
-		if (walk->found)
+		if (walk->seek.found)
 			return over(walk, PV_CNT_TORN);
-		walk->found = addr;
+		walk->seek.found = addr;
 		return STEP_MORE;
 	}
 	if (walk->mode == PV_WALK_SEEK_CFRAME) {
-		if (!walk->found)
+		if (!walk->seek.found)
 			return restart(walk, layout, walk->cframe_prev);
 		walk->from_register = 1;
-		return restart(walk, layout, walk->found);
+		return restart(walk, layout, walk->seek.found);
 	}
-	if (!walk->found)
+	if (!walk->seek.found)
 		return over(walk, PV_CNT_TORN);
 	walk->from_register = 1;
 	walk->mode = PV_WALK_FRAME;
-	walk->frame = walk->found;
+	walk->frame = walk->seek.found;
 	return STEP_MORE;
 }
 
@@ -531,7 +531,7 @@ __hidden int pystack_begin(struct pv_walk *walk, const struct pv_layout *layout)
 	walk->walked_cnt = 0;
 	walk->run_cnt = 0;
 	walk->new_cnt = 0;
-	walk->fault_cnt = 0;
+	walk->faults.cnt = 0;
 	walk->unreadable = 0;
 	walk->from_cframe = 0;
 	walk->from_register = 0;

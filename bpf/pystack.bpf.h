@@ -68,6 +68,12 @@ struct pv_fault {
 	__u32 pad;
 };
 
+struct pv_faults {
+	__u32 cnt;
+	__u32 pad;
+	struct pv_fault at[PV_FAULT_MAX];
+};
+
 /* What the next step looks for. */
 enum pv_walk_mode {
 	PV_WALK_FRAME = 0,       /* read walk->frame */
@@ -76,6 +82,12 @@ enum pv_walk_mode {
 };
 
 #define PV_USER_REG_CNT 15
+
+struct pv_seek {
+	__u64 found;    /* so far */
+	__u32 reg_next; /* register to be looked at next */
+	__u32 pad;
+};
 
 struct pv_walk {
 	/* Set by the caller. */
@@ -88,21 +100,19 @@ struct pv_walk {
 	__u64 cframe;      /* 3.11, 3.12: tstate->cframe */
 	__u64 cframe_prev; /* the cframe below the run being walked */
 	__u64 leaf;        /* the frame the walk began with */
-	__u64 found;       /* by a seek, so far */
-	__u32 mode;        /* enum pv_walk_mode */
-	__u32 reg_next;    /* register a seek looks at next */
+	struct pv_seek seek;
+	__u32 mode; /* enum pv_walk_mode */
 	/* Findings. */
 	__u32 walked_cnt;
 	__u32 outcome; /* enum pv_counter when the walk is over */
 	__u32 run_cnt; /* entry frames passed */
 	__u32 new_cnt;
-	__u32 fault_cnt;
 	__u8 unreadable;
 	__u8 from_cframe;   /* the leaf run was taken from the previous cframe */
 	__u8 from_register; /* a frame or cframe was taken from a register */
 	__u8 symbols_lack;  /* user space has to fetch names: set by symbols_send() */
 	struct pv_new_code new_codes[PV_NEW_CODE_MAX];
-	struct pv_fault faults[PV_FAULT_MAX];
+	struct pv_faults faults;
 	struct pv_memo memo;
 	struct pv_window window;
 	__u8 code_head[PV_CODE_READ_MAX]; /* the code object that was read last */

@@ -49,8 +49,10 @@ static __always_inline __u32 send_sample(struct pv_walk *walk)
 	if (frames > PV_MAX_FRAMES)
 		frames = PV_MAX_FRAMES;
 	if (emit_from_tick(sample, sizeof(*sample) + frames * sizeof(struct pv_frame),
-	                   walk->symbols_lack))
+	                   walk->symbols_lack)) {
+		charge_lost(&sample->hdr.proc);
 		return PV_CNT_RING_FULL;
+	}
 	return walk->outcome;
 }
 
@@ -58,9 +60,9 @@ static __always_inline __u32 send_sample(struct pv_walk *walk)
 static __always_inline __u32 no_state(struct pv_walk *walk, struct task_struct *task,
                                       const struct pv_proc *proc)
 {
-	if (!walk->faults[0].len)
+	if (!walk->faults.at[0].len)
 		return PV_CNT_NO_STATE;
-	walk->fault_cnt = 1;
+	walk->faults.cnt = 1;
 	walk->walked_cnt = 0;
 	walk->new_cnt = 0;
 	walk->outcome = PV_CNT_NO_STATE;
@@ -86,12 +88,12 @@ static __always_inline __u32 sample_python(struct bpf_perf_event_data *ctx,
 	walk->sample.thread_ident = tp;
 	if (layout->chain != PV_CHAIN_FRAMEOBJECT)
 		user_regs_read(ctx, walk->regs);
-	walk->tstate = pystate_find(proc, layout, tp, &walk->faults[0]);
+	walk->tstate = pystate_find(proc, layout, tp, &walk->faults.at[0]);
 	if (!walk->tstate)
 		return no_state(walk, task, proc);
 	pystack_walk(walk, layout);
 	pystack_finish(walk);
-	if (walk->fault_cnt) {
+	if (walk->faults.cnt) {
 		fill_sample(walk, task, proc);
 		if (deferred_begin(walk, proc))
 			return PV_CNT_PENDING;

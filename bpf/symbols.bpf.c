@@ -32,7 +32,16 @@ struct {
 #define TABLE_MASK   4095
 #define PAYLOAD_ROOM (3 * (STR_MASK + 1) + TABLE_MASK + 1)
 
+/*
+ * Code objects that one CPU sends in a second. Each is sent once, unless more of them are at work than
+ * `seen` holds: then this is what keeps them from filling the ring again and again.
+ */
+#define SEND_PER_S_MAX 16384
+#define NSEC_PER_SEC   1000000000ull
+
 struct symbol_scratch {
+	__u64 second; /* since boot: sent_cnt belongs to it */
+	__u64 sent_cnt;
 	__u8 head[PV_CODE_READ_MAX];
 	__u8 str[80]; /* the largest PyCompactUnicodeObject header is 72 bytes */
 	/* struct pv_symbol and its payload */
@@ -197,6 +206,18 @@ struct send_ctx {
 	const struct pv_proc_id *proc;
 };
 
+/* May this CPU send one more now? */
+static __always_inline bool send_may(struct symbol_scratch *s)
+{
+	__u64 second = bpf_ktime_get_ns() / NSEC_PER_SEC;
+
+	if (s->second != second) {
+		s->second = second;
+		s->sent_cnt = 0;
+	}
+	return s->sent_cnt++ < SEND_PER_S_MAX;
+}
+
 static long send_one(__u32 index, void *data)
 {
 	struct send_ctx *ctx = data;
@@ -214,6 +235,11 @@ static long send_one(__u32 index, void *data)
 	set = seen_set(code);
 	if (!s || !set || seen_has(set, code, tag))
 		return 0;
+	if (!send_may(s)) {
+		count(PV_CNT_SYMBOL_DEFERRED);
+		ctx->walk->symbols_lack = 1;
+		return 0;
+	}
 	len = ctx->layout->code.read_len;
 	if (len > PV_CODE_READ_MAX || bpf_probe_read_user(s->head, len, (void *)code)) {
 		count(PV_CNT_SYMBOL_UNREADABLE);

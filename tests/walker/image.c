@@ -212,6 +212,9 @@ uint64_t image_code(struct image *image, unsigned int n)
 
 	image_put64(image, addr + l->ob_type, IMAGE_TYPE);
 	image_put32(image, addr + l->co_firstlineno, 100 * n);
+	/* The str whose hash is part of the fingerprint lies behind the code object. */
+	if (l->fp_str != NO)
+		image_put64(image, addr + l->fp_str, addr + IMAGE_CODE_STEP / 2);
 	return addr;
 }
 

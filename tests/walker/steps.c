@@ -171,7 +171,7 @@ static void look(struct steps *steps, unsigned int mode, const struct user_regs_
 	unsigned int how = 0;
 
 	walk->tstate = pystate_find(&steps->runtime.proc, &steps->runtime.layout, regs->fs_base,
-	                            &walk->faults[0]);
+	                            &walk->faults.at[0]);
 	if (walk->tstate) {
 		walk->PyCode_Type = steps->runtime.proc.PyCode_Type;
 		if (mode)

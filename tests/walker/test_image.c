@@ -127,6 +127,32 @@ static void test_unreadable_code(void **state)
 	each_minor(MINOR_FIRST, check_unreadable_code);
 }
 
+/* The hash of a name, which is part of the fingerprint, is not in memory: another fingerprint would lend
+ * the function another's name.
+ */
+static void check_unreadable_hash(struct image *image)
+{
+	const struct pv_layout *l = &image->layout;
+	struct stack stack;
+
+	image_stack(image, &stack);
+	if (l->code.fp_str == PV_NO_FIELD)
+		return;
+	image_put64(image, image_code(image, 4) + l->code.fp_str, IMAGE_NOTHING);
+	assert_int_equal(image_walk(image), PV_CNT_UNREADABLE);
+	assert_int_equal(image->walk->walked_cnt, 5);
+	expect_marker(image, 3, image_code(image, 4));
+	/* It is told, so that it can be waited for. */
+	assert_int_equal(image->walk->faults.cnt, 1);
+	assert_int_equal(image->walk->faults.at[0].addr, IMAGE_NOTHING + l->str.hash);
+}
+
+static void test_unreadable_hash(void **state)
+{
+	(void)state;
+	each_minor(MINOR_FIRST, check_unreadable_hash);
+}
+
 /* What the outermost frame's code pointer leads to is no code object: no stack at all. */
 static void check_wrong_type(struct image *image)
 {
@@ -532,6 +558,7 @@ int main(void)
 		cmocka_unit_test(test_no_frames),
 		cmocka_unit_test(test_unreadable_frame),
 		cmocka_unit_test(test_unreadable_code),
+		cmocka_unit_test(test_unreadable_hash),
 		cmocka_unit_test(test_wrong_type),
 		cmocka_unit_test(test_cycle),
 		cmocka_unit_test(test_wrong_instruction),

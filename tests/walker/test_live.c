@@ -246,7 +246,7 @@ static void check_thread(struct session *session, unsigned long long ident, uint
 	uint64_t thread_id = 0;
 	uint32_t index = 0;
 
-	walk->tstate = pystate_find(&runtime->proc, &runtime->layout, ident, &walk->faults[0]);
+	walk->tstate = pystate_find(&runtime->proc, &runtime->layout, ident, &walk->faults.at[0]);
 	assert_int_not_equal(walk->tstate, 0);
 	assert_int_equal(mem_read(session->child.pid,
 	                          walk->tstate + runtime->layout.tstate.thread_id, &thread_id,
