@@ -4,11 +4,12 @@ import collections
 import contextlib
 import os
 import re
+import signal
 import tempfile
 import time
 
 from measure import bpf_statistics, cost, peak_memory_kb, used
-from targets import Idler, Mix, Puzzle, Spinner
+from targets import Brood, Cold, Idler, Mix, Puzzle, Spinner, swap
 
 # what: of the table; who: pitviper or a peer; value: as text; good: True, False, None (no bound)
 Row = collections.namedtuple('Row', 'what reach who value good')
@@ -244,6 +245,75 @@ def start(bench):
             after = float(match.group(1).replace(',', '')) if match else None
             yield Row(f'first sample after start, {who}, 99 Hz', '<= 300 ms', 'pitviper',
                       f'{after:.0f} ms' if match else 'not said', bool(match) and after <= 300)
+
+
+def record_brood(bench, brood, pid, children=False):
+    """(result, CPU nanoseconds of the children)"""
+    with tempfile.TemporaryDirectory() as folder:
+        recording = bench.pitviper.start(pid, 999, 300, folder, children=children)
+        time.sleep(2)
+        spent_ns = brood.spent_ns()
+        os.kill(recording.pid, signal.SIGINT)
+        return bench.checked(recording.finish(60)), spent_ns
+
+
+def brood_stacks(bench, result):
+    """The stacks of the processes of a brood, whatever else the host runs."""
+    files = {os.path.join(bench.python.targets(), name) for name in ('brood.py', 'early.py')}
+    return [one for stacks in result.by_pid.values()
+            if any(frame.file in files for stack in stacks for frame in stack)
+            for one in stacks.items()]
+
+
+@figure
+def short_processes(bench):
+    """CPU time of short children, one after another, that is attributed by name and line"""
+    count, unnamed = 50 if bench.quick else 200, 0
+    for forked, milliseconds, reach in ((False, 50, 95), (True, 50, 98), (False, 20, 90),
+                                        (True, 20, 95)):
+        with Brood(bench.python, count, milliseconds, forked) as brood:
+            result, spent_ns = record_brood(bench, brood, None)
+        name = 'forked_spin' if forked else 'spin'
+        stacks = brood_stacks(bench, result)
+        found = sum(count for stack, count in stacks
+                    if any(frame.name == name and frame.line for frame in stack))
+        unnamed += sum(count for stack, count in stacks
+                       if any(frame.name == '[unknown function]' for frame in stack))
+        share = 100 * found / 999 * 1e9 / spent_ns
+        yield Row(f'CPU time of {count} {"forked" if forked else "started"} children of '
+                  f'{milliseconds} ms, 999 Hz', f'>= {reach} %', 'pitviper', f'{share:.1f} %',
+                  share >= reach)
+    yield Row('samples without a name, all of these', '0', 'pitviper', str(unnamed), not unnamed)
+
+
+@figure
+def first_ticks(bench):
+    """ticks of known interpreters that come before anything is known of the process"""
+    count = 50 if bench.quick else 200
+    with Brood(bench.python, count, 20, False) as brood:
+        result, _ = record_brood(bench, brood, brood.pid, children=True)
+    unknown = result.ledger['process unknown']
+    share = 100 * unknown / (count * 0.010 * 999)
+    yield Row('first 10 ms of a started, known interpreter: process unknown', '<= 1 %', 'pitviper',
+              f'{share:.2f} % ({unknown} ticks of {count} processes)', share <= 1)
+
+
+@figure
+def cold_pages(bench):
+    """stacks of a process whose frames and code are paged out every 20 ms"""
+    seconds = 4 if bench.quick else 10
+    with tempfile.TemporaryDirectory() as folder, swap(folder) as there_is:
+        if not there_is:
+            return
+        with Cold(bench.python) as target:
+            result = bench.record(bench.pitviper, target.pid, 999, seconds)
+    ours = sum(result.ledger[label] for label in ('complete', 'truncated', 'unreadable', 'torn',
+                                                  'unfinished', 'no Python state',
+                                                  'no Python frames'))
+    share = 100 * result.ledger['complete'] / ours
+    yield Row('paged-out frames and code, 999 Hz: whole stacks', '>= 99 %', 'pitviper',
+              f'{share:.2f} % (waited for pages {result.events["waited for pages"]} times)',
+              share >= 99)
 
 
 @figure

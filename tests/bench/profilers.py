@@ -76,12 +76,13 @@ class Pitviper:
     def __init__(self, binary):
         self.binary = binary
 
-    def start(self, pid, rate, seconds, folder, prefix=(), verbose=False):
+    def start(self, pid, rate, seconds, folder, prefix=(), verbose=False, children=False):
         """pid: one, several, or None for every Python process. prefix: a command to run it under."""
         out = os.path.join(folder, 'pitviper.pb.gz')
         pids = [pid] if isinstance(pid, int) else pid
         who = ['-p', ','.join(map(str, pids))] if pids else ['-a']
         who += ['-v'] if verbose else []
+        who += ['-s'] if children else []
         return Recording([*prefix, self.binary, 'record', *who, '-r', str(rate), '-d',
                           str(seconds), '-o', out], out, self.parse)
 

@@ -16,6 +16,7 @@ TESTS = os.path.dirname(HERE)
 sys.path.insert(0, os.path.join(TESTS, 'live'))
 
 import harness  # noqa: E402
+from cold import Pager, swap  # noqa: E402, F401
 
 
 def pythons():
@@ -133,3 +134,37 @@ class Mix(harness.Target):
     def spent(self):
         """It ends and says its nanoseconds by function."""
         return json.loads(self.finish())
+
+
+class Brood(harness.Target):
+    """The live tests' parent of short children, which say how long they worked."""
+
+    def __init__(self, python, count, milliseconds, forked):
+        super().__init__(python.command('brood.py', str(count), str(milliseconds),
+                                        *(['fork'] if forked else [])))
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.kill()
+
+    def spent_ns(self):
+        """Runs all of them."""
+        return sum(int(line) for line in self.finish(b'\n').split())
+
+
+class Cold(harness.Target):
+    """A deep stack that is paged out again and again while the block runs."""
+
+    def __init__(self, python):
+        super().__init__(python.command('cold.py'))
+        self.pager = Pager(self.pid)
+
+    def __enter__(self):
+        self.pager.start()
+        return self
+
+    def __exit__(self, *_):
+        self.pager.__exit__()
+        self.kill()
