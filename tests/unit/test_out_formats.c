@@ -112,6 +112,38 @@ static void test_folded_merged(void **state)
 	             "[no Python frames] 2\n");
 }
 
+/* Processes put together have no pid, their threads no tid. */
+static void test_ended_processes(void **state)
+{
+	const struct out_view view = { .threads = true, .processes = true, .no_lines = true };
+	struct profile *profile = profile__new();
+	const struct profile_track rows[] = {
+		{ 7, 8, string(profile, "python3 x.py"), string(profile, "main"), 5, 6 },
+		{ 0, 0, string(profile, "python3 x.py (ended processes)"),
+		  string(profile, "[ended threads]"), 1, 0 },
+		{ 0, 0, string(profile, "[other ended processes]"),
+		  string(profile, "[ended threads]"), 2, 0 },
+	};
+	uint32_t stack = push(profile, PROFILE_ROOT, "f", "x.py", 3, 1);
+	char *text;
+
+	(void)state;
+	for (uint32_t i = 0; i < 3; i++)
+		profile__add(profile, profile__track(profile, &rows[i]), stack, i + 1);
+	text = write_string(profile, "folded", &view);
+	assert_string_equal(text, "[other ended processes];[ended threads];f (x.py) 3\n"
+	                          "process 7:\"python3 x.py\";thread (8): main;f (x.py) 1\n"
+	                          "python3 x.py (ended processes);[ended threads];f (x.py) 2\n");
+	free(text);
+	text = write_string(profile, "speedscope", &view);
+	assert_non_null(strstr(text, "\"name\":\"python3 x.py (ended processes)\""));
+	assert_non_null(strstr(text, "\"name\":\"[other ended processes]\""));
+	assert_non_null(strstr(text, "\"name\":\"Process 7 Thread 8 \\\"main\\\"\""));
+	assert_null(strstr(text, "Process 0"));
+	free(text);
+	profile__free(profile);
+}
+
 /* A root frame that ends in a number must not read as a second count. */
 static void test_folded_roots(void **state)
 {
@@ -253,10 +285,11 @@ static void test_boxes_deep(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_folded_lines),  cmocka_unit_test(test_folded_merged),
-		cmocka_unit_test(test_folded_roots),  cmocka_unit_test(test_all_views),
-		cmocka_unit_test(test_stream_errors), cmocka_unit_test(test_boxes),
-		cmocka_unit_test(test_boxes_merged),  cmocka_unit_test(test_boxes_deep),
+		cmocka_unit_test(test_folded_lines), cmocka_unit_test(test_folded_merged),
+		cmocka_unit_test(test_folded_roots), cmocka_unit_test(test_ended_processes),
+		cmocka_unit_test(test_all_views),    cmocka_unit_test(test_stream_errors),
+		cmocka_unit_test(test_boxes),        cmocka_unit_test(test_boxes_merged),
+		cmocka_unit_test(test_boxes_deep),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

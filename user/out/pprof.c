@@ -221,11 +221,13 @@ static int write_sample(struct pprof *pprof, const struct profile_value *value, 
 	pb_varint(&pprof->part, value->cnt);
 	pb_varint(&pprof->part, value->cnt * period_ns);
 	pb_bytes(&pprof->message, 2, buf_str(&pprof->part), pprof->part.len);
-	add_label(pprof, "pid", NULL, 0, track->pid);
+	if (track->pid)
+		add_label(pprof, "pid", NULL, 0, track->pid);
 	s = profile__string_at(view->profile, track->process, &len);
 	if (len)
 		add_label(pprof, "process", s, len, 0);
-	add_label(pprof, "thread_id", NULL, 0, track->tid);
+	if (track->tid)
+		add_label(pprof, "thread_id", NULL, 0, track->tid);
 	s = profile__string_at(view->profile, track->thread, &len);
 	if (len)
 		add_label(pprof, "thread", s, len, 0);

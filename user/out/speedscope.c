@@ -189,12 +189,17 @@ static void put_thread_name(struct speedscope *scope, const struct profile_track
 	const char *s;
 	size_t len;
 
-	buf_printf(&name, "Process %" PRIu32 " Thread %" PRIu32, track->pid, track->tid);
-	s = profile__string_at(scope->view.profile, track->thread, &len);
-	if (len) {
-		buf_puts(&name, " \"");
+	if (track->pid) {
+		buf_printf(&name, "Process %" PRIu32 " Thread %" PRIu32, track->pid, track->tid);
+		s = profile__string_at(scope->view.profile, track->thread, &len);
+		if (len) {
+			buf_puts(&name, " \"");
+			buf_add(&name, s, len);
+			buf_putc(&name, '"');
+		}
+	} else {
+		s = profile__string_at(scope->view.profile, track->process, &len);
 		buf_add(&name, s, len);
-		buf_putc(&name, '"');
 	}
 	text_json(&scope->out, buf_str(&name), name.len);
 	if (name.err)

@@ -183,27 +183,43 @@ static uint32_t node_intern(struct view *view, uint32_t parent, uint32_t frame)
 	return view->node_cnt++;
 }
 
+/* Without a pid or tid, which stands for many, the text @id says it all. */
+static void put_process(struct buf *name, const struct view *view, uint32_t pid, uint32_t id)
+{
+	size_t len;
+	const char *s = profile__string_at(view->profile, id, &len);
+
+	if (pid)
+		buf_printf(name, "process %" PRIu32 ":\"", pid);
+	buf_add(name, s, len);
+	if (pid)
+		buf_putc(name, '"');
+}
+
+static void put_thread(struct buf *name, const struct view *view, uint32_t tid, uint32_t id)
+{
+	size_t len;
+	const char *s = profile__string_at(view->profile, id, &len);
+
+	if (tid)
+		buf_printf(name, "thread (%" PRIu32 ")%s", tid, len ? ": " : "");
+	buf_add(name, s, len);
+}
+
 static uint32_t track_root(struct view *view, const struct profile_track *track)
 {
 	uint32_t node = VIEW_ROOT, frame;
 	struct buf name = { 0 };
-	const char *s;
-	size_t len;
 
 	if (view->options->processes) {
-		s = profile__string_at(view->profile, track->process, &len);
-		buf_printf(&name, "process %" PRIu32 ":\"", track->pid);
-		buf_add(&name, s, len);
-		buf_putc(&name, '"');
-		frame = name.err ? VIEW_NONE : frame_named(view, name.data, name.len);
+		put_process(&name, view, track->pid, track->process);
+		frame = name.err ? VIEW_NONE : frame_named(view, buf_str(&name), name.len);
 		node = frame == VIEW_NONE ? VIEW_NONE : node_intern(view, node, frame);
 		buf_clear(&name);
 	}
 	if (view->options->threads && node != VIEW_NONE) {
-		s = profile__string_at(view->profile, track->thread, &len);
-		buf_printf(&name, "thread (%" PRIu32 ")%s", track->tid, len ? ": " : "");
-		buf_add(&name, s, len);
-		frame = name.err ? VIEW_NONE : frame_named(view, name.data, name.len);
+		put_thread(&name, view, track->tid, track->thread);
+		frame = name.err ? VIEW_NONE : frame_named(view, buf_str(&name), name.len);
 		node = frame == VIEW_NONE ? VIEW_NONE : node_intern(view, node, frame);
 	}
 	buf_free(&name);

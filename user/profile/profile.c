@@ -191,6 +191,14 @@ int profile__add_point(struct profile *profile, const struct profile_point *poin
 	return 0;
 }
 
+void profile__drop_points(struct profile *profile)
+{
+	free(profile->points);
+	profile->points = NULL;
+	profile->point_cnt = profile->point_cap = 0;
+	profile->points_sorted = true;
+}
+
 void profile__set_meta(struct profile *profile, const struct profile_meta *meta)
 {
 	profile->meta = *meta;

@@ -34,8 +34,8 @@ struct profile_frame {
 };
 
 struct profile_track {
-	uint32_t pid;
-	uint32_t tid;
+	uint32_t pid;     /* 0: many processes that have ended, put together */
+	uint32_t tid;     /* 0: all their threads */
 	uint32_t process; /* string: the command line, arguments joined by spaces */
 	uint32_t thread;  /* string: the thread's name */
 	/* Tell a reused pid or tid apart; any numbers, 0 where it does not matter. */
@@ -98,6 +98,8 @@ uint32_t profile__track(struct profile *profile, const struct profile_track *tra
 int profile__add(struct profile *profile, uint32_t track, uint32_t stack, uint64_t cnt);
 /* Add one point to the time line (it does not count as a sample of its own). 0 or -ENOMEM. */
 int profile__add_point(struct profile *profile, const struct profile_point *point);
+/* Let go of the time line. */
+void profile__drop_points(struct profile *profile);
 void profile__set_meta(struct profile *profile, const struct profile_meta *meta);
 
 const char *profile__string_at(const struct profile *profile, uint32_t id, size_t *len);
