@@ -143,7 +143,7 @@ class Recording:
         Without the root frame that each process gets where several are recorded.
         """
         return [(without_process(sample), sample.count) for sample in self.profile.samples
-                if pid is None or sample.labels['pid'] == pid]
+                if pid is None or sample.labels.get('pid') == pid]
 
     def count(self, pid=None):
         return sum(count for _, count in self.stacks(pid))
@@ -182,6 +182,9 @@ class Recording:
 
 
 def without_process(sample):
+    if 'pid' not in sample.labels:  # ended processes put together
+        assert sample.stack[0].name == sample.labels['process'], sample
+        return sample.stack[1:]
     match = re.match(r'process (\d+):', sample.stack[0].name) if sample.stack else None
     if not match or sample.stack[0].file:
         return sample.stack

@@ -119,15 +119,47 @@ static void test_an_index_is_used_again(void **state)
 
 	images__gone(images, first);
 	assert_int_equal(images__find(images, &a), IMAGE_NONE);
+	assert_int_equal(images__ended(images), IMAGE_NONE);
 	assert_int_equal(images__get(images, &b), first);
-	/* Something was recorded of it: it must be found for ever. */
-	images__note_sample(images, first, 0);
+	/* Something was recorded of it: it must be found until that is taken away. */
+	images__at(images, first)->recorded = (struct recorded *)state;
 	images__gone(images, first);
 	assert_int_equal(images__find(images, &b), first);
 	second = images__get(images, &c);
 	assert_int_not_equal(second, first);
 	assert_int_equal(images__alive_cnt(images), 1);
 	assert_int_equal(images__alive(images, 0), second);
+	assert_int_equal(images__ended(images), first);
+	images__forget(images);
+	assert_int_equal(images__ended(images), IMAGE_NONE);
+	assert_int_equal(images__find(images, &b), IMAGE_NONE);
+	assert_null(images__at(images, first)->recorded);
+	/* It came late: it is somebody new. */
+	assert_int_equal(images__get(images, &b), first);
+}
+
+/* Those that ended are forgotten in that order, and their number leaves nothing behind. */
+static void test_many_ends(void **state)
+{
+	struct images *images = *state;
+	struct pv_proc_id id = { .tgid = NOBODY };
+	uint32_t most = 0;
+
+	for (id.start_ns = 1; id.start_ns <= 1000; id.start_ns++) {
+		uint32_t index = images__get(images, &id);
+
+		images__at(images, index)->recorded = (struct recorded *)state;
+		images__gone(images, index);
+		most = index > most ? index : most;
+		if (id.start_ns < 10)
+			continue;
+		index = images__ended(images);
+		assert_int_equal(images__at(images, index)->id.start_ns, id.start_ns - 9);
+		images__forget(images);
+	}
+	assert_int_equal(most, 9);
+	assert_int_equal(images__cnt(images), 10);
+	assert_int_equal(images__alive_cnt(images), 0);
 }
 
 static void test_a_reused_pid(void **state)
@@ -252,6 +284,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_an_index_is_used_again, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_many_ends, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_a_reused_pid, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_an_exec_meanwhile, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_an_exec_not_told, set_up, tear_down),

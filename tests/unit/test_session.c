@@ -13,8 +13,9 @@
 #include "collect/session.h"
 #include "kern/kern.h"
 
-/* Records that a drain finds before the ring is empty. */
+/* Records that a drain finds before the ring is empty: so many like one another, and these. */
 static uint64_t left_cnt;
+static const struct pv_event_hdr *left[8];
 static int pipe_fds[2];
 
 struct kern {
@@ -52,7 +53,8 @@ void kern__stop_ticks(struct kern *kern)
 {
 	(void)kern;
 	/* What is in the ring now is all there will be. */
-	left_cnt = 100000;
+	if (left_cnt)
+		left_cnt = 100000;
 }
 
 uint32_t kern__cpu_cnt(const struct kern *kern)
@@ -85,6 +87,12 @@ int kern__drain(struct kern *kern,
 	while (!err && left_cnt) {
 		left_cnt--;
 		err = fn(ctx, &sample.hdr, sizeof(sample));
+	}
+	for (size_t i = 0; !err && i < sizeof(left) / sizeof(*left) && left[i]; i++) {
+		err = fn(ctx, left[i],
+		         left[i]->type == PV_EVENT_SAMPLE ? sizeof(struct pv_sample)
+		                                          : sizeof(struct pv_lifecycle));
+		left[i] = NULL;
 	}
 	return err;
 }
@@ -171,10 +179,82 @@ static void test_a_ring_that_never_ends(void **state)
 	close(pipe_fds[1]);
 }
 
+static uint64_t sample_cnt_of(struct profile *profile, uint32_t pid)
+{
+	const struct profile_value *values;
+	uint64_t sum = 0;
+	size_t cnt;
+
+	values = profile__values(profile, &cnt);
+	for (size_t i = 0; i < cnt; i++)
+		if (profile__track_at(profile, values[i].track)->pid == pid)
+			sum += values[i].cnt;
+	return sum;
+}
+
+/*
+ * A process has ended and is in the profile; then a sample of it comes, and the next process gets its
+ * place: each has its own samples.
+ */
+static void test_a_late_sample(void **state)
+{
+	enum { ENDED = 0x3ffffff0, OTHER, NOBODY };
+	const struct session_opts opts = { .all = true, .rate_hz = 99 };
+	const struct pv_sample one = {
+		.hdr = { .type = PV_EVENT_SAMPLE, .proc = { .tgid = ENDED, .start_ns = 1 } },
+		.comm = "one",
+	};
+	const struct pv_sample two = {
+		.hdr = { .type = PV_EVENT_SAMPLE, .proc = { .tgid = OTHER, .start_ns = 2 } },
+		.comm = "two",
+	};
+	const struct pv_lifecycle exit = {
+		.hdr = { .type = PV_EVENT_EXIT, .proc = { .tgid = ENDED, .start_ns = 1 } },
+	};
+	/* A record from long after that. */
+	const struct pv_lifecycle after = {
+		.hdr = { .type = PV_EVENT_EXIT,
+		         .time_ns = UINT64_MAX,
+		         .proc = { .tgid = NOBODY, .start_ns = 3 } },
+	};
+	struct profile_meta meta = { 0 };
+	enum session_error error;
+	struct session *session;
+	struct profile *profile;
+	char what[256];
+
+	(void)state;
+	assert_int_equal(pipe(pipe_fds), 0);
+	session = session__new(&opts, &error, what, sizeof(what));
+	assert_non_null(session);
+	assert_int_equal(session__start(session, what, sizeof(what)), SESSION_OK);
+	left_cnt = 0;
+	left[0] = &one.hdr;
+	left[1] = &exit.hdr;
+	left[2] = &after.hdr;
+	assert_int_equal(session__run(session, 0, -1), 0);
+	left[0] = &one.hdr;
+	left[1] = &two.hdr;
+	left[2] = &two.hdr;
+	left[3] = &one.hdr;
+	assert_int_equal(session__run(session, 0, -1), 0);
+	assert_int_equal(session__stop(session), 0);
+	profile = session__profile(session, &meta);
+	assert_non_null(profile);
+	assert_int_equal(profile__sample_cnt(profile), 5);
+	assert_int_equal(sample_cnt_of(profile, ENDED), 3);
+	assert_int_equal(sample_cnt_of(profile, OTHER), 2);
+	session__free(session);
+	profile__free(profile);
+	close(pipe_fds[0]);
+	close(pipe_fds[1]);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_a_ring_that_never_ends),
+		cmocka_unit_test(test_a_late_sample),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -48,7 +48,9 @@ struct steps {
 	struct page pages[PAGE_MAX]; /* read since the last step */
 	unsigned int page_cnt;
 	struct pv_walk *walk;
+	struct sym_store *store;
 	struct sym *sym;
+	struct stacks_shared shared;
 	struct stacks *stacks;
 	struct profile *profile;
 	uint32_t tracks[TRACK_MAX]; /* of the profile */
@@ -188,12 +190,12 @@ static void look(struct steps *steps, unsigned int mode, const struct user_regs_
 		return;
 	if (outcome == PV_CNT_TORN) /* counts under no stack */
 		walk->sample.frame_cnt = walk->sample.skipped_cnt = 0;
-	if (stacks__add(steps->stacks, steps->sym, 0, track(steps, outcome, how, mode, regs->rip),
+	if (stacks__add(steps->stacks, steps->sym, track(steps, outcome, how, mode, regs->rip),
 	                &walk->sample,
 	                sizeof(walk->sample) + walk->sample.frame_cnt * sizeof(struct pv_frame), 0))
 		die("count a stack");
-	if (sym__wants(steps->sym, 0))
-		sym__complete(steps->sym, 0, steps->pid, &steps->runtime.layout);
+	if (sym__wants(steps->sym))
+		sym__complete(steps->sym, steps->pid, &steps->runtime.layout);
 }
 
 static void look_twice(struct steps *steps)
@@ -218,7 +220,6 @@ static void step(struct steps *steps)
 
 static void write_profile(struct steps *steps, const char *path)
 {
-	const uint16_t version = steps->runtime.layout.version;
 	const struct profile_meta meta = {
 		.title = "",
 		.command = "",
@@ -232,7 +233,8 @@ static void write_profile(struct steps *steps, const char *path)
 
 	profile__set_meta(steps->profile, &meta);
 	if (!stream ||
-	    stacks__profile(steps->stacks, steps->sym, &version, steps->tracks, steps->profile) ||
+	    stacks__profile(steps->stacks, steps->sym, steps->runtime.layout.version, steps->tracks,
+	                    steps->profile) ||
 	    out_format_by_name("pprof")->write(steps->profile, &view, stream) || fclose(stream))
 		die(path);
 }
@@ -258,8 +260,13 @@ int main(int argc, char **argv)
 		return 2;
 	step_cnt = atol(argv[1]);
 	steps.walk = calloc(1, sizeof(*steps.walk));
-	steps.sym = sym__new();
-	steps.stacks = stacks__new(false);
+	steps.store = sym_store__new();
+	if (!steps.store)
+		die("begin");
+	steps.sym = sym__new(steps.store);
+	steps.shared = (struct stacks_shared){ .node_max = STACKS_NODE_MAX,
+		                               .profile_max = STACKS_PROFILE_MAX };
+	steps.stacks = stacks__new(&steps.shared);
 	steps.profile = profile__new();
 	if (!cache || !steps.walk || !steps.sym || !steps.stacks || !steps.profile)
 		die("begin");
@@ -280,6 +287,7 @@ int main(int argc, char **argv)
 	profile__free(steps.profile);
 	stacks__free(steps.stacks);
 	sym__free(steps.sym);
+	sym_store__free(steps.store);
 	py_cache__free(cache);
 	free(steps.walk);
 	return 0;

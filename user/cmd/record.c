@@ -420,18 +420,17 @@ static enum exit_code finish(struct recording *rec)
 		.version = PV_VERSION,
 		.host = buf_str(&rec->host),
 	};
-	struct profile *profile;
+	struct profile *profile = NULL;
 	enum exit_code code = EXIT_INTERNAL;
 	int err;
 
 	/* One signal may come now without harm if none has come yet: it asks for what is being done. */
 	signals_guard(&rec->signals, rec->outfile.tmp_path, rec->stop_cnt ? 0 : 1);
 	err = session__stop(rec->session);
-	profile = profile__new();
-	if (!err && !profile)
-		err = -ENOMEM;
 	if (!err)
-		err = session__profile(rec->session, profile, &meta);
+		profile = session__profile(rec->session, &meta);
+	if (!err && !profile)
+		err = -errno;
 	if (err) {
 		log_error("cannot make the profile: %s", strerror(-err));
 	} else {

@@ -23,6 +23,9 @@
  */
 #define LOOK_KNOWN_NS (200 * NSEC_PER_MSEC)
 
+/* There are not that many CPythons. */
+#define VERSIONS_MAX 32
+
 struct list {
 	uint32_t *items;
 	uint32_t cnt;
@@ -36,11 +39,14 @@ struct images {
 	uint32_t cnt;
 	uint32_t cap;
 	struct list alive;
-	struct list spare; /* indices of dead images that nothing was recorded of */
-	uint32_t swept;    /* where images__sweep() left off */
+	struct list spare;    /* indices without an image */
+	uint32_t ended_first; /* IMAGE_NONE: none */
+	uint32_t ended_last;
+	uint32_t swept; /* where images__sweep() left off */
 	struct hmap map;
 	struct pv_layout layouts[PV_MAX_LAYOUTS];
 	uint32_t layout_cnt;
+	uint16_t versions[VERSIONS_MAX]; /* met so far; 0: none */
 };
 
 struct images *images__new(struct kern *kern)
@@ -50,6 +56,7 @@ struct images *images__new(struct kern *kern)
 	if (!images)
 		return NULL;
 	images->kern = kern;
+	images->ended_first = IMAGE_NONE;
 	images->cache = py_cache__new();
 	if (!images->cache) {
 		free(images);
@@ -180,15 +187,30 @@ const struct pv_layout *images__layout(const struct images *images, uint16_t lay
 	return layout < images->layout_cnt ? &images->layouts[layout] : NULL;
 }
 
+static void set_version(struct images *images, struct image *image, uint16_t version)
+{
+	uint32_t i = 0;
+
+	image->version = version;
+	while (i < VERSIONS_MAX && images->versions[i] && images->versions[i] != version)
+		i++;
+	if (i < VERSIONS_MAX)
+		images->versions[i] = version;
+}
+
+uint16_t images__version(const struct images *images, uint32_t at)
+{
+	return at < VERSIONS_MAX ? images->versions[at] : 0;
+}
+
 void images__note_sample(struct images *images, uint32_t index, uint16_t layout)
 {
 	struct image *image = &images->items[index];
 
-	image->used = true;
 	if (image->version || layout >= images->layout_cnt)
 		return;
 	image->layout = layout;
-	image->version = images->layouts[layout].version;
+	set_version(images, image, images->layouts[layout].version);
 	/* Its command line and where its threads' names are is still to be found. */
 	if (image->alive && !image->look_ns)
 		image->look_ns = clock_ns(CLOCK_MONOTONIC);
@@ -315,7 +337,7 @@ static int image_found(struct images *images, struct image *image, struct py_run
 	free(image->runtime);
 	image->runtime = NULL;
 	if (image->state == PV_PROC_PYTHON) {
-		image->version = runtime->layout.version;
+		set_version(images, image, runtime->layout.version);
 		image->runtime = runtime;
 		runtime = NULL;
 	}
@@ -428,6 +450,30 @@ void images__forked(struct images *images, const struct pv_proc_id *child,
 		image->look_ns = clock_ns(CLOCK_MONOTONIC);
 }
 
+static void image_free(struct images *images, uint32_t index)
+{
+	struct image *image = &images->items[index];
+
+	free(image->cmdline);
+	hmap_del(&images->map, id_hash(&image->id), index);
+	/* Nobody who remembers the index finds there whom he knew. */
+	*image = (struct image){ 0 };
+	images->spare.items[images->spare.cnt++] = index;
+}
+
+uint32_t images__ended(const struct images *images)
+{
+	return images->ended_first;
+}
+
+void images__forget(struct images *images)
+{
+	uint32_t index = images->ended_first;
+
+	images->ended_first = images->items[index].next_ended;
+	image_free(images, index);
+}
+
 static void image_end(struct images *images, uint32_t index)
 {
 	struct image *image = &images->items[index];
@@ -440,12 +486,17 @@ static void image_end(struct images *images, uint32_t index)
 	last = images->alive.items[--images->alive.cnt];
 	images->alive.items[image->alive_at] = last;
 	images->items[last].alive_at = image->alive_at;
-	if (image->used)
+	if (!image->recorded) {
+		image_free(images, index);
 		return;
-	free(image->cmdline);
-	image->cmdline = NULL;
-	hmap_del(&images->map, id_hash(&image->id), index);
-	images->spare.items[images->spare.cnt++] = index;
+	}
+	image->end_ns = clock_ns(CLOCK_MONOTONIC);
+	image->next_ended = IMAGE_NONE;
+	if (images->ended_first == IMAGE_NONE)
+		images->ended_first = index;
+	else
+		images->items[images->ended_last].next_ended = index;
+	images->ended_last = index;
 }
 
 void images__gone(struct images *images, uint32_t index)

@@ -3,9 +3,9 @@
  * images.h - the process images of a session: who they are, what was found in them, and when to look
  * again.
  *
- * An image is one program in one process (struct pv_proc_id); exec makes a new one. Images that
- * something was recorded of keep their dense index for the whole session, so that samples that come
- * after the end of a process still resolve; the index of any other is used again after its end.
+ * An image is one program in one process (struct pv_proc_id); exec makes a new one. One that something
+ * was recorded of keeps its dense index after its end until images__forget(), so that samples that
+ * come late still resolve; any other is forgotten at its end. An index is used again.
  *
  * What is read from a process counts only if it still ran the image afterwards: pids are reused, and
  * the news of an exit may be late or lost. One thread.
@@ -20,7 +20,9 @@
 #include "py/runtime.h"
 
 #define IMAGE_NONE UINT32_MAX
-#define IMAGES_MAX (1u << 20) /* in one session; beyond: samples are refused and counted */
+#define IMAGES_MAX (1u << 20) /* at once; beyond: samples are refused and counted */
+
+struct recorded;
 
 struct image {
 	struct pv_proc_id id;
@@ -32,11 +34,13 @@ struct image {
 	uint8_t state; /* enum pv_proc_state */
 	uint8_t flags; /* PV_PROC_* */
 	bool alive;
-	bool target;       /* a pid that was asked for, not a child of one */
-	bool used;         /* something was recorded of it */
-	uint32_t look_cnt; /* how often it was looked at */
-	uint32_t alive_at; /* its place among the living */
-	uint64_t look_ns;  /* when to look again, CLOCK_MONOTONIC; 0: no need */
+	bool target;               /* a pid that was asked for, not a child of one */
+	uint32_t look_cnt;         /* how often it was looked at */
+	uint32_t alive_at;         /* its place among the living */
+	uint64_t look_ns;          /* when to look again, CLOCK_MONOTONIC; 0: no need */
+	struct recorded *recorded; /* the recorder's; NULL: nothing was recorded of it */
+	uint64_t end_ns;           /* CLOCK_MONOTONIC, when we learnt of its end */
+	uint32_t next_ended;       /* the one that ended after it; IMAGE_NONE: none */
 };
 
 struct images;
@@ -85,11 +89,17 @@ bool images__is_current(struct images *images, uint32_t index);
 uint64_t images__look_due(struct images *images, uint64_t now_ns);
 /* Find images whose end was not told: all targets and, in turns, @max of the others. */
 void images__sweep(struct images *images, uint32_t max);
+/* Of those that ended and are not forgotten, the one that did first; IMAGE_NONE: none. */
+uint32_t images__ended(const struct images *images);
+/* Forget images__ended(): what was recorded of it has been taken away. */
+void images__forget(struct images *images);
 /*
- * Something was recorded of the image. @layout, of a sample, tells the version of one that is not
- * known otherwise, because its fork event was lost.
+ * @layout, of a sample of the image, tells the version of one that is not known otherwise, because its
+ * fork event was lost.
  */
 void images__note_sample(struct images *images, uint32_t index, uint16_t layout);
+/* The CPython versions that were met, first met first: number @at; 0: there are no more. */
+uint16_t images__version(const struct images *images, uint32_t at);
 const struct pv_layout *images__layout(const struct images *images, uint16_t layout);
 
 #endif

@@ -9,8 +9,7 @@
 
 #include "collect/family.h"
 #include "collect/images.h"
-#include "collect/stacks.h"
-#include "collect/tracks.h"
+#include "collect/recorder.h"
 #include "kern/kern.h"
 #include "proc/process.h"
 #include "util/buf.h"
@@ -35,17 +34,16 @@
 struct session {
 	struct kern *kern;
 	struct images *images;
-	struct tracks *tracks;
-	struct stacks *stacks;
-	struct sym *sym;
+	struct recorder *recorder;
 	struct session_opts opts;
 	pid_t *pids;
 	uint32_t last_image; /* of the sample before: most often the same */
-	bool sym_wanted;     /* some image has code objects to be completed */
 	bool stopped;
-	bool more;             /* the round before left something in the ring */
+	bool more;             /* the round before left something to do */
 	uint32_t round_cnt;    /* records of this round */
 	uint64_t round_end_ns; /* when it shall end */
+	uint64_t
+		seen_ns; /* no record older than this is in the ring, but for the ones being made */
 	uint64_t new_ns;
 	uint64_t start_ns;
 	uint64_t start_unix_ns;
@@ -84,10 +82,8 @@ struct session *session__new(const struct session_opts *opts, enum session_error
 	session->last_image = IMAGE_NONE;
 	session->opts = *opts;
 	session->pids = calloc(opts->pid_cnt + 1, sizeof(*session->pids));
-	session->tracks = tracks__new();
-	session->stacks = stacks__new(opts->points);
-	session->sym = sym__new();
-	if (!session->pids || !session->tracks || !session->stacks || !session->sym)
+	session->recorder = recorder__new(opts->points);
+	if (!session->pids || !session->recorder)
 		goto fail;
 	if (opts->pid_cnt)
 		memcpy(session->pids, opts->pids, opts->pid_cnt * sizeof(*opts->pids));
@@ -113,11 +109,9 @@ void session__free(struct session *session)
 {
 	if (!session)
 		return;
+	recorder__free(session->recorder, session->images);
 	images__free(session->images);
 	kern__free(session->kern);
-	sym__free(session->sym);
-	stacks__free(session->stacks);
-	tracks__free(session->tracks);
 	buf_free(&session->pythons);
 	free(session->pids);
 	free(session);
@@ -279,24 +273,16 @@ static uint32_t image_of(struct session *session, const struct pv_proc_id *id)
 
 static void on_sample(struct session *session, const struct pv_sample *sample, size_t size)
 {
-	uint32_t image = image_of(session, &sample->hdr.proc), track;
+	uint32_t image = image_of(session, &sample->hdr.proc);
 	uint64_t time_ns = sample->hdr.time_ns;
 
 	session->sample_cnt++;
 	if (!session->first_sample_ns)
 		session->first_sample_ns = clock_ns(CLOCK_MONOTONIC);
-	if (size < sizeof(*sample) || image == IMAGE_NONE) {
-		session->refused_cnt++;
-		return;
-	}
-	images__note_sample(session->images, image, sample->layout);
-	track = tracks__get(session->tracks, image, sample);
 	time_ns = time_ns > session->start_ns ? time_ns - session->start_ns : 0;
-	if (track == TRACK_NONE ||
-	    stacks__add(session->stacks, session->sym, image, track, sample, size, time_ns))
+	if (image == IMAGE_NONE ||
+	    recorder__sample(session->recorder, session->images, image, sample, size, time_ns))
 		session->refused_cnt++;
-	if (sym__wants(session->sym, image))
-		session->sym_wanted = true;
 }
 
 /* The image that a process runs since its exec; IMAGE_NONE: no memory, bound. */
@@ -362,16 +348,16 @@ static void on_symbol(struct session *session, const struct pv_symbol *symbol, s
 {
 	uint32_t index = image_of(session, &symbol->hdr.proc);
 
-	if (index == IMAGE_NONE)
-		return;
-	images__at(session->images, index)->used = true;
-	sym__learn(session->sym, index, symbol, size);
+	if (index != IMAGE_NONE)
+		recorder__symbol(session->recorder, session->images, index, symbol, size);
 }
 
 static int on_event(void *ctx, const struct pv_event_hdr *event, size_t size)
 {
 	struct session *session = ctx;
 
+	if (event->time_ns > session->seen_ns)
+		session->seen_ns = event->time_ns;
 	if (event->type == PV_EVENT_SAMPLE)
 		on_sample(session, (const struct pv_sample *)event, size);
 	else if (event->type == PV_EVENT_SYMBOL)
@@ -392,23 +378,6 @@ static int on_event(void *ctx, const struct pv_event_hdr *event, size_t size)
 	return session->more ? -ETIME : 0;
 }
 
-/* What came in cut or not at all is read from the processes that still live. */
-static void complete_symbols(struct session *session)
-{
-	if (!session->sym_wanted)
-		return;
-	session->sym_wanted = false;
-	for (uint32_t i = 0; i < images__alive_cnt(session->images); i++) {
-		uint32_t index = images__alive(session->images, i);
-		const struct image *image = images__at(session->images, index);
-		const struct pv_layout *layout = images__layout(session->images, image->layout);
-
-		if (image->version && layout && sym__wants(session->sym, index) &&
-		    images__is_current(session->images, index))
-			sym__complete(session->sym, index, (pid_t)image->id.tgid, layout);
-	}
-}
-
 /* One round; session->more says whether it was cut short. */
 static int drain(struct session *session)
 {
@@ -421,9 +390,13 @@ static int drain(struct session *session)
 	err = kern__drain(session->kern, on_event, session);
 	if (err < 0 && err != -ETIME)
 		return err;
-	complete_symbols(session);
-	tracks__name(session->tracks, session->images, now_ns, false);
-	return 0;
+	if (!session->more && now_ns > session->seen_ns)
+		session->seen_ns = now_ns;
+	recorder__complete(session->recorder, session->images, now_ns, false);
+	err = recorder__flush(session->recorder, session->images, session->seen_ns);
+	if (err > 0)
+		session->more = true;
+	return err < 0 ? err : 0;
 }
 
 static int drain_every_ms(const struct session *session, uint64_t now_ns)
@@ -490,25 +463,29 @@ int session__stop(struct session *session)
 	do {
 		err = drain(session);
 	} while (!err && (session->more || wait_for_pending(session)));
-	tracks__name(session->tracks, session->images, session->stop_ns, true);
+	recorder__complete(session->recorder, session->images, session->stop_ns, true);
 	return err ? err : kern__counters(session->kern, session->cnt);
 }
 
 /* What user space has to add to the ledger; no outcomes of ticks. */
 static void fill_own_rows(struct session *session, struct profile_meta *meta)
 {
-	const struct sym_stats *sym = sym__stats(session->sym);
+	const struct recorder_stats stats = recorder__stats(session->recorder);
 	uint64_t missed = session->due_cnt > meta->tick_cnt ? session->due_cnt - meta->tick_cnt : 0;
 	const struct profile_ledger_row rows[] = {
 		{ "NOT_DELIVERED", "ticks not delivered",
 		  "the kernel merged late timer expirations into one, or throttled the timer",
 		  missed },
 		{ "REFUSED", "samples refused", "a bound of the collector was reached",
-		  session->refused_cnt },
+		  session->refused_cnt + stats.full_cnt },
 		{ "SYMBOL_MISSING", "code objects without a name",
-		  "the process was gone before they could be read", sym->missing + sym->refused },
+		  "the process was gone before they could be read",
+		  stats.sym->missing + stats.sym->refused },
 		{ "SYMBOL_STALE", "code objects replaced", "freed before their names could be read",
-		  sym->stale },
+		  stats.sym->stale },
+		{ "PROCESSES_TOGETHER", "ended processes put together",
+		  "too many to be shown one by one: they are shown by command line",
+		  stats.crowd_cnt },
 	};
 
 	for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++)
@@ -538,22 +515,13 @@ static void fill_meta(struct session *session, struct profile_meta *meta)
 	fill_own_rows(session, meta);
 }
 
-int session__profile(struct session *session, struct profile *profile, struct profile_meta *meta)
+struct profile *session__profile(struct session *session, struct profile_meta *meta)
 {
-	uint32_t image_cnt = images__cnt(session->images);
-	uint16_t *versions = calloc(image_cnt + 1, sizeof(*versions));
-	uint32_t *tracks = tracks__profile(session->tracks, session->images, profile);
-	int err = -ENOMEM;
+	struct profile *profile = recorder__finish(session->recorder, session->images);
 
-	if (versions && tracks) {
-		for (uint32_t i = 0; i < image_cnt; i++)
-			versions[i] = images__at(session->images, i)->version;
-		err = stacks__profile(session->stacks, session->sym, versions, tracks, profile);
-	}
-	free(versions);
-	free(tracks);
-	fill_meta(session, meta);
-	return err;
+	if (profile)
+		fill_meta(session, meta);
+	return profile;
 }
 
 void session__status(struct session *session, struct session_status *status)
@@ -583,19 +551,11 @@ void session__status(struct session *session, struct session_status *status)
 
 const char *session__pythons(struct session *session)
 {
-	/* A minor version is one byte; images are few, versions fewer. */
-	bool seen[256] = { 0 };
+	uint16_t version;
 
 	buf_clear(&session->pythons);
-	for (uint32_t i = 0; i < images__cnt(session->images); i++) {
-		uint16_t version = images__at(session->images, i)->version;
-		uint8_t minor = version & 0xff;
-
-		if (!version || seen[minor])
-			continue;
-		seen[minor] = true;
-		buf_printf(&session->pythons, "%s%u.%u", session->pythons.len ? ", " : "",
-		           version >> 8, minor);
-	}
+	for (uint32_t i = 0; (version = images__version(session->images, i)); i++)
+		buf_printf(&session->pythons, "%s%u.%u", i ? ", " : "", version >> 8,
+		           version & 0xff);
 	return buf_str(&session->pythons);
 }

@@ -71,10 +71,10 @@ int session__run(struct session *session, int timeout_ms, int wake_fd);
 /* Stop the timers and drain what is left. Counters are final after this. 0 or negative errno. */
 int session__stop(struct session *session);
 /*
- * Fill @profile, and the ledger, times, rate and CPU count of @meta. The rows' strings are static.
- * 0 or -ENOMEM. To be called once, after session__stop().
+ * Hand over the profile, the caller's to free, and fill the ledger, times, rate and CPU count of @meta.
+ * The rows' strings are static. NULL and errno. To be called once, after session__stop().
  */
-int session__profile(struct session *session, struct profile *profile, struct profile_meta *meta);
+struct profile *session__profile(struct session *session, struct profile_meta *meta);
 void session__status(struct session *session, struct session_status *status);
 /* Comma-separated versions of the Python processes met, for a report; the session's own. */
 const char *session__pythons(struct session *session);

@@ -10,17 +10,18 @@
 
 #define NODE_ROOT 0
 
+#define STACKS_FULL "[stack table full]"
+
 /* Values of node.kind beyond enum pv_frame_kind. */
 #define NODE_SKIPPED 0x100 /* lasti: frames left out here */
 #define NODE_FULL    0x101 /* the tree was full */
 
 struct node {
 	uint32_t parent;
-	uint32_t image;
+	uint32_t code; /* SYM_NONE: none */
 	uint64_t addr;
 	uint32_t kind_fp;
 	int32_t lasti;
-	uint32_t code; /* SYM_NONE: none */
 	uint32_t kind;
 };
 
@@ -37,6 +38,7 @@ struct point {
 };
 
 struct stacks {
+	struct stacks_shared *shared;
 	struct node *nodes;
 	uint32_t node_cnt;
 	uint32_t node_cap;
@@ -45,26 +47,27 @@ struct stacks {
 	uint32_t value_cnt;
 	uint32_t value_cap;
 	struct hmap value_map;
-	bool points_wanted;
 	struct point *points;
 	uint32_t point_cnt;
 	uint32_t point_cap;
 };
 
-struct stacks *stacks__new(bool points)
+struct stacks *stacks__new(struct stacks_shared *shared)
 {
 	struct stacks *stacks = calloc(1, sizeof(*stacks));
 
 	if (!stacks)
 		return NULL;
-	stacks->points_wanted = points;
-	stacks->node_cap = 1024;
+	stacks->shared = shared;
+	/* Most processes are short and show few stacks. */
+	stacks->node_cap = 16;
 	stacks->nodes = calloc(stacks->node_cap, sizeof(*stacks->nodes));
 	if (!stacks->nodes) {
 		free(stacks);
 		return NULL;
 	}
 	stacks->node_cnt = 1; /* NODE_ROOT */
+	shared->node_cnt++;
 	return stacks;
 }
 
@@ -72,6 +75,7 @@ void stacks__free(struct stacks *stacks)
 {
 	if (!stacks)
 		return;
+	stacks->shared->node_cnt -= stacks->node_cnt;
 	free(stacks->nodes);
 	hmap_free(&stacks->node_map);
 	free(stacks->values);
@@ -83,7 +87,7 @@ void stacks__free(struct stacks *stacks)
 /* Make room for one more element of @size bytes in an array; false: no memory. */
 static bool grow(void **array, uint32_t cnt, uint32_t *cap, size_t size)
 {
-	uint32_t more = *cap ? *cap * 2 : 256;
+	uint32_t more = *cap ? *cap * 2 : 16;
 	void *bigger;
 
 	if (cnt < *cap)
@@ -107,23 +111,23 @@ static bool node_eq(const void *ctx, uint32_t id)
 	const struct node *a = key->node, *b = &key->stacks->nodes[id];
 
 	return a->parent == b->parent && a->addr == b->addr && a->kind_fp == b->kind_fp &&
-	       a->lasti == b->lasti && a->image == b->image && a->kind == b->kind;
+	       a->lasti == b->lasti && a->kind == b->kind;
 }
 
 /* The child of @parent that is this frame, made if it is new. */
 static int node_child(struct stacks *stacks, struct sym *sym, struct node *want, uint32_t *child)
 {
 	struct node_key key = { stacks, want };
-	uint64_t hash = hash_u64(want->addr + ((uint64_t)want->parent << 40)) ^
-	                hash_u64(((uint64_t)want->image << 48) + ((uint64_t)want->kind_fp << 16) +
-	                         (uint32_t)want->lasti + want->kind);
+	uint64_t hash =
+		hash_u64(want->addr + ((uint64_t)want->parent << 40)) ^
+		hash_u64(((uint64_t)want->kind_fp << 32) + (uint32_t)want->lasti + want->kind);
 	uint32_t id = hmap_find(&stacks->node_map, hash, node_eq, &key);
 
 	if (id != HMAP_NONE) {
 		*child = id;
 		return 0;
 	}
-	if (stacks->node_cnt >= STACKS_NODE_MAX && want->kind != NODE_FULL)
+	if (stacks->shared->node_cnt >= STACKS_NODE_MAX && want->kind != NODE_FULL)
 		return -ENOSPC;
 	if (!grow((void **)&stacks->nodes, stacks->node_cnt, &stacks->node_cap, sizeof(*want)))
 		return -ENOMEM;
@@ -131,21 +135,21 @@ static int node_child(struct stacks *stacks, struct sym *sym, struct node *want,
 	if (want->kind == PV_FRAME_PYTHON || want->kind == PV_FRAME_GENERATOR) {
 		const struct pv_frame frame = { want->addr, want->kind_fp, want->lasti };
 
-		want->code = sym__code(sym, want->image, &frame);
+		want->code = sym__code(sym, &frame);
 	}
 	if (hmap_add(&stacks->node_map, hash, stacks->node_cnt))
 		return -ENOMEM;
+	stacks->shared->node_cnt++;
 	stacks->nodes[stacks->node_cnt] = *want;
 	*child = stacks->node_cnt++;
 	return 0;
 }
 
-static int node_frame(struct stacks *stacks, struct sym *sym, uint32_t image,
-                      const struct pv_frame *frame, uint32_t *at)
+static int node_frame(struct stacks *stacks, struct sym *sym, const struct pv_frame *frame,
+                      uint32_t *at)
 {
 	struct node want = {
 		.parent = *at,
-		.image = image,
 		.addr = frame->addr,
 		.kind_fp = frame->kind_fp,
 		.lasti = frame->lasti,
@@ -164,8 +168,8 @@ static int node_mark(struct stacks *stacks, struct sym *sym, uint32_t kind, uint
 }
 
 /* Go down the tree from the root to the sample's leaf. */
-static int node_of(struct stacks *stacks, struct sym *sym, uint32_t image,
-                   const struct pv_sample *sample, uint32_t *at)
+static int node_of(struct stacks *stacks, struct sym *sym, const struct pv_sample *sample,
+                   uint32_t *at)
 {
 	const struct pv_frame *frames = PV_SAMPLE_FRAMES(sample);
 	uint32_t leaf_cnt = sample->frame_cnt;
@@ -176,14 +180,14 @@ static int node_of(struct stacks *stacks, struct sym *sym, uint32_t image,
 		leaf_cnt = PV_LEAF_FRAMES;
 		for (uint32_t i = PV_ROOT_FRAMES; !err && i-- > 0;)
 			err = node_frame(
-				stacks, sym, image,
+				stacks, sym,
 				&frames[PV_LEAF_FRAMES + (sample->root_first + i) % PV_ROOT_FRAMES],
 				at);
 		if (!err)
 			err = node_mark(stacks, sym, NODE_SKIPPED, sample->skipped_cnt, at);
 	}
 	for (uint32_t i = leaf_cnt; !err && i-- > 0;)
-		err = node_frame(stacks, sym, image, &frames[i], at);
+		err = node_frame(stacks, sym, &frames[i], at);
 	return err;
 }
 
@@ -221,41 +225,45 @@ static int value_add(struct stacks *stacks, uint32_t track, uint32_t node)
 
 static void point_add(struct stacks *stacks, uint64_t time_ns, uint32_t track, uint32_t node)
 {
-	if (!stacks->points_wanted)
+	struct stacks_shared *shared = stacks->shared;
+
+	if (!shared->points)
 		return;
-	if (stacks->point_cnt >= STACKS_POINT_MAX ||
+	if (shared->point_cnt >= STACKS_POINT_MAX ||
 	    !grow((void **)&stacks->points, stacks->point_cnt, &stacks->point_cap,
 	          sizeof(*stacks->points))) {
 		/* Half a time line would misstate the totals; the counted values stand. */
-		stacks->points_wanted = false;
-		stacks->point_cnt = 0;
+		shared->points = false;
 		return;
 	}
+	shared->point_cnt++;
 	stacks->points[stacks->point_cnt++] = (struct point){ time_ns, track, node };
 }
 
-int stacks__add(struct stacks *stacks, struct sym *sym, uint32_t image, uint32_t track,
+int stacks__add(struct stacks *stacks, struct sym *sym, uint32_t track,
                 const struct pv_sample *sample, size_t size, uint64_t time_ns)
 {
+	bool full = false;
 	uint32_t node;
-	int err, full = 0;
+	int err;
 
 	if (size < sizeof(*sample) ||
 	    size - sizeof(*sample) < sample->frame_cnt * sizeof(struct pv_frame) ||
 	    (sample->skipped_cnt && sample->frame_cnt != PV_MAX_FRAMES))
 		return -EPROTO;
-	err = node_of(stacks, sym, image, sample, &node);
+	err = node_of(stacks, sym, sample, &node);
 	if (err == -ENOSPC) {
-		full = err;
+		full = true;
 		node = NODE_ROOT;
 		err = node_mark(stacks, sym, NODE_FULL, 0, &node);
 	}
+	if (!err)
+		err = value_add(stacks, track, node);
 	if (err)
 		return err;
-	err = value_add(stacks, track, node);
-	if (!err)
-		point_add(stacks, time_ns, track, node);
-	return err ? err : full;
+	stacks->shared->full_cnt += full;
+	point_add(stacks, time_ns, track, node);
+	return 0;
 }
 
 /* A frame without a function. */
@@ -270,14 +278,13 @@ static uint32_t mark_frame(struct profile *profile, const char *text)
 	return profile__frame(profile, &frame);
 }
 
-static int node_profile_frame(struct stacks *stacks, struct sym *sym, const struct node *node,
-                              const uint16_t *versions, struct profile *profile, uint32_t *frame)
+static int node_profile_frame(struct sym *sym, const struct node *node, uint16_t version,
+                              struct profile *profile, uint32_t *frame)
 {
 	const struct pv_frame raw = { node->addr, node->kind_fp, node->lasti };
 	char text[64];
 	int err = 0;
 
-	(void)stacks;
 	switch (node->kind) {
 	case NODE_SKIPPED:
 		snprintf(text, sizeof(text), "[truncated: %d frame%s]", node->lasti,
@@ -285,7 +292,7 @@ static int node_profile_frame(struct stacks *stacks, struct sym *sym, const stru
 		*frame = mark_frame(profile, text);
 		return *frame == PROFILE_NONE ? -ENOMEM : 0;
 	case NODE_FULL:
-		*frame = mark_frame(profile, "[stack table full]");
+		*frame = mark_frame(profile, STACKS_FULL);
 		return *frame == PROFILE_NONE ? -ENOMEM : 0;
 	case PV_FRAME_UNREADABLE:
 		*frame = mark_frame(profile, "[unreadable]");
@@ -295,41 +302,102 @@ static int node_profile_frame(struct stacks *stacks, struct sym *sym, const stru
 		*frame = mark_frame(profile, "[unknown function]");
 		return *frame == PROFILE_NONE ? -ENOMEM : 0;
 	}
-	*frame = sym__frame(sym, node->code, versions[node->image], &raw, profile, &err);
+	*frame = sym__frame(sym, node->code, version, &raw, profile, &err);
 	return err;
 }
 
-int stacks__profile(struct stacks *stacks, struct sym *sym, const uint16_t *versions,
-                    const uint32_t *tracks, struct profile *profile)
+/* The stacks of @profile that the nodes are. */
+static int profile_stacks(const struct stacks *stacks, struct sym *sym, uint16_t version,
+                          struct profile *profile, uint32_t *stack_of)
 {
-	uint32_t *stack_of = calloc(stacks->node_cnt, sizeof(*stack_of));
-	int err = stack_of ? 0 : -ENOMEM;
-
 	/* A node's parent was made before it. */
-	for (uint32_t i = 1; !err && i < stacks->node_cnt; i++) {
+	for (uint32_t i = 1; i < stacks->node_cnt; i++) {
 		const struct node *node = &stacks->nodes[i];
 		uint32_t frame;
+		int err = node_profile_frame(sym, node, version, profile, &frame);
 
-		err = node_profile_frame(stacks, sym, node, versions, profile, &frame);
+		if (err)
+			return err;
 		stack_of[i] = stack_of[node->parent];
-		if (err || frame == PROFILE_NONE)
+		if (frame == PROFILE_NONE)
 			continue;
-		stack_of[i] = profile__stack(profile, stack_of[node->parent], frame);
+		stack_of[i] = profile__stack(profile, stack_of[i], frame);
 		if (stack_of[i] == PROFILE_NONE)
-			err = -ENOMEM;
+			return -ENOMEM;
 	}
-	for (uint32_t i = 0; !err && i < stacks->value_cnt; i++)
-		err = profile__add(profile, tracks[stacks->values[i].track],
-		                   stack_of[stacks->values[i].node], stacks->values[i].cnt);
-	for (uint32_t i = 0; !err && i < stacks->point_cnt; i++) {
+	return 0;
+}
+
+static bool profile_is_full(const struct profile *profile)
+{
+	size_t value_cnt;
+
+	profile__values(profile, &value_cnt);
+	return profile__stack_cnt(profile) >= STACKS_PROFILE_MAX || value_cnt >= STACKS_PROFILE_MAX;
+}
+
+/* The profile has reached its bound: all of the image's samples are of one mark. */
+static int profile_mark(const struct stacks *stacks, struct profile *profile, uint32_t *stack_of)
+{
+	uint32_t frame = mark_frame(profile, STACKS_FULL);
+	uint32_t stack = profile__stack(profile, PROFILE_ROOT, frame);
+
+	if (stack == PROFILE_NONE)
+		return -ENOMEM;
+	for (uint32_t i = 0; i < stacks->node_cnt; i++)
+		stack_of[i] = stack;
+	return 0;
+}
+
+static int move_values(struct stacks *stacks, const uint32_t *stack_of, const uint32_t *tracks,
+                       struct profile *profile, bool full)
+{
+	int err;
+
+	while (stacks->value_cnt) {
+		const struct value *value = &stacks->values[stacks->value_cnt - 1];
+
+		err = profile__add(profile, tracks[value->track], stack_of[value->node],
+		                   value->cnt);
+		if (err)
+			return err;
+		if (full)
+			stacks->shared->full_cnt += value->cnt;
+		stacks->value_cnt--;
+	}
+	while (stacks->shared->points && stacks->point_cnt) {
+		const struct point *at = &stacks->points[stacks->point_cnt - 1];
 		const struct profile_point point = {
-			.time_ns = stacks->points[i].time_ns,
-			.track = tracks[stacks->points[i].track],
-			.stack = stack_of[stacks->points[i].node],
+			.time_ns = at->time_ns,
+			.track = tracks[at->track],
+			.stack = stack_of[at->node],
 		};
 
 		err = profile__add_point(profile, &point);
+		if (err)
+			return err;
+		stacks->point_cnt--;
 	}
+	return 0;
+}
+
+int stacks__profile(struct stacks *stacks, struct sym *sym, uint16_t version,
+                    const uint32_t *tracks, struct profile *profile)
+{
+	uint32_t *stack_of = calloc(stacks->node_cnt, sizeof(*stack_of));
+	bool full = profile_is_full(profile);
+	int err;
+
+	if (!stack_of)
+		return -ENOMEM;
+	if (full)
+		err = profile_mark(stacks, profile, stack_of);
+	else
+		err = profile_stacks(stacks, sym, version, profile, stack_of);
+	/* Values go from the last one on: their map is of no use any more. */
+	hmap_free(&stacks->value_map);
+	if (!err)
+		err = move_values(stacks, stack_of, tracks, profile, full);
 	free(stack_of);
 	return err;
 }

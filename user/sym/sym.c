@@ -15,71 +15,191 @@
 
 #define ALL_PARTS (PY_CODE_NAME | PY_CODE_FILE | PY_CODE_TABLE)
 
-/* The parts of a code object, as ids of the pool; code objects of forked processes share them. */
+/* The parts of a code object, as ids of the store's pool. */
 struct sym_code {
 	uint64_t addr;
 	uint32_t fp;
-	uint32_t image; /* index into `images` */
 	uint32_t name;
 	uint32_t file;
 	uint32_t table;
 	int32_t firstlineno;
 	int32_t firsttraceable;
-	uint32_t next; /* of those of this image that may be incomplete; SYM_NONE: last */
+	uint32_t next; /* of those that may be incomplete; SYM_NONE: last */
 	uint8_t has;   /* PY_CODE_*: parts that are there, at least in part */
 	uint8_t lacks; /* PY_CODE_*: parts that are cut or not there */
 	uint8_t tried; /* the process was asked, or is not worth asking */
 };
 
-struct sym_image {
-	uint32_t image;
-	uint32_t first;    /* code objects that may be incomplete */
-	uint32_t want_cnt; /* how many of them are, and were not tried */
+struct sym_store {
+	struct pool pool;
+	uint64_t bytes;    /* in the pool */
+	uint64_t trim_at;  /* as many are too many */
+	uint32_t code_cnt; /* of all below */
+	struct sym *first;
+	struct sym_stats stats;
 };
 
 struct sym {
+	struct sym_store *store;
+	struct sym *prev, *next; /* of the same store */
 	struct sym_code *codes;
 	uint32_t code_cnt;
 	uint32_t code_cap;
-	struct sym_image *images;
-	uint32_t image_cnt;
-	uint32_t image_cap;
 	struct hmap code_map;
-	struct hmap image_map;
-	struct pool pool;
-	uint64_t bytes; /* in the pool */
-	struct sym_stats stats;
+	uint32_t first;    /* code objects that may be incomplete */
+	uint32_t want_cnt; /* how many of them are, and were not tried */
 };
 
 struct sym_key {
 	const struct sym *sym;
 	uint64_t addr;
 	uint32_t fp;
-	uint32_t image; /* struct sym_code: the index; struct sym_image: the number */
 };
 
-struct sym *sym__new(void)
+struct sym_store *sym_store__new(void)
 {
-	return calloc(1, sizeof(struct sym));
+	struct sym_store *store = calloc(1, sizeof(*store));
+
+	if (store)
+		store->trim_at = SYM_TRIM_MIN;
+	return store;
+}
+
+void sym_store__free(struct sym_store *store)
+{
+	if (!store)
+		return;
+	pool_free(&store->pool);
+	free(store);
+}
+
+const struct sym_stats *sym_store__stats(const struct sym_store *store)
+{
+	return &store->stats;
+}
+
+uint32_t sym_store__code_cnt(const struct sym_store *store)
+{
+	return store->code_cnt;
+}
+
+uint64_t sym_store__bytes(const struct sym_store *store)
+{
+	return store->bytes;
+}
+
+struct sym *sym__new(struct sym_store *store)
+{
+	struct sym *sym = calloc(1, sizeof(*sym));
+
+	if (!sym)
+		return NULL;
+	sym->store = store;
+	sym->first = SYM_NONE;
+	sym->next = store->first;
+	if (sym->next)
+		sym->next->prev = sym;
+	store->first = sym;
+	return sym;
+}
+
+/* The id in @pool of what is @id in @from, remembered in @ids; HMAP_NONE: no memory. */
+static uint32_t pool_move(const struct pool *from, struct pool *pool, uint32_t *ids, uint32_t id,
+                          uint64_t *bytes)
+{
+	const char *data;
+	size_t len;
+
+	if (ids[id] == HMAP_NONE) {
+		data = pool_get(from, id, &len);
+		ids[id] = pool_intern(pool, data, len);
+		*bytes += len;
+	}
+	return ids[id];
+}
+
+/* Which of the fields that hold ids of the pool is @part? */
+static uint32_t *code_part(struct sym_code *code, uint32_t part)
+{
+	return part == PY_CODE_NAME   ? &code->name
+	       : part == PY_CODE_FILE ? &code->file
+	                              : &code->table;
+}
+
+/* Move what @code has into @pool; @set: all of it is there, take over the new ids. */
+static bool code_move(const struct pool *from, struct pool *pool, uint32_t *ids,
+                      struct sym_code *code, bool set, uint64_t *bytes)
+{
+	for (uint32_t part = 1; part <= ALL_PARTS; part <<= 1) {
+		uint32_t id;
+
+		if (!(code->has & part))
+			continue;
+		id = pool_move(from, pool, ids, *code_part(code, part), bytes);
+		if (id == HMAP_NONE)
+			return false;
+		if (set)
+			*code_part(code, part) = id;
+	}
+	return true;
+}
+
+static bool codes_move(struct sym_store *store, struct pool *pool, uint32_t *ids, bool set,
+                       uint64_t *bytes)
+{
+	for (struct sym *sym = store->first; sym; sym = sym->next)
+		for (uint32_t i = 0; i < sym->code_cnt; i++)
+			if (!code_move(&store->pool, pool, ids, &sym->codes[i], set, bytes))
+				return false;
+	return true;
+}
+
+/* Let go of the strings that nobody has any more. Without memory for it everything stays. */
+static void store_trim(struct sym_store *store)
+{
+	uint32_t *ids = malloc(((size_t)store->pool.cnt + 1) * sizeof(*ids));
+	struct pool pool = { 0 };
+	uint64_t bytes = 0;
+
+	if (!ids)
+		return;
+	memset(ids, 0xff, ((size_t)store->pool.cnt + 1) * sizeof(*ids));
+	if (codes_move(store, &pool, ids, false, &bytes)) {
+		codes_move(store, &pool, ids, true, &bytes);
+		pool_free(&store->pool);
+		store->pool = pool;
+		store->bytes = bytes;
+	} else {
+		pool_free(&pool);
+	}
+	free(ids);
+	store->trim_at = store->bytes * 2;
+	/* Before anything is refused. */
+	if (store->trim_at > SYM_BYTES_MAX / 4 * 3)
+		store->trim_at = SYM_BYTES_MAX / 4 * 3;
+	if (store->trim_at < store->bytes + SYM_TRIM_MIN)
+		store->trim_at = store->bytes + SYM_TRIM_MIN;
 }
 
 void sym__free(struct sym *sym)
 {
+	struct sym_store *store;
+
 	if (!sym)
 		return;
+	store = sym->store;
+	if (sym->next)
+		sym->next->prev = sym->prev;
+	if (sym->prev)
+		sym->prev->next = sym->next;
+	else
+		store->first = sym->next;
+	store->code_cnt -= sym->code_cnt;
 	free(sym->codes);
-	free(sym->images);
 	hmap_free(&sym->code_map);
-	hmap_free(&sym->image_map);
-	pool_free(&sym->pool);
 	free(sym);
-}
-
-static bool image_eq(const void *ctx, uint32_t value)
-{
-	const struct sym_key *key = ctx;
-
-	return key->sym->images[value].image == key->image;
+	if (store->bytes >= store->trim_at)
+		store_trim(store);
 }
 
 static bool code_eq(const void *ctx, uint32_t value)
@@ -87,43 +207,23 @@ static bool code_eq(const void *ctx, uint32_t value)
 	const struct sym_key *key = ctx;
 	const struct sym_code *code = &key->sym->codes[value];
 
-	return code->addr == key->addr && code->fp == key->fp && code->image == key->image;
+	return code->addr == key->addr && code->fp == key->fp;
 }
 
-/* Make room for one more item of @size bytes. */
-static int grow(void **items, uint32_t *cap, uint32_t cnt, size_t size)
+/* Make room for one more code object. Most processes are short and show few. */
+static int codes_grow(struct sym *sym)
 {
-	uint32_t more = *cap ? *cap * 2 : 64;
-	void *grown;
+	uint32_t cap = sym->code_cap ? sym->code_cap * 2 : 8;
+	struct sym_code *codes;
 
-	if (cnt < *cap)
+	if (sym->code_cnt < sym->code_cap)
 		return 0;
-	grown = realloc(*items, more * size);
-	if (!grown)
+	codes = realloc(sym->codes, cap * sizeof(*codes));
+	if (!codes)
 		return -ENOMEM;
-	*items = grown;
-	*cap = more;
+	sym->codes = codes;
+	sym->code_cap = cap;
 	return 0;
-}
-
-static uint32_t image_find(const struct sym *sym, uint32_t image)
-{
-	struct sym_key key = { .sym = sym, .image = image };
-
-	return hmap_find(&sym->image_map, hash_u64(image), image_eq, &key);
-}
-
-static uint32_t image_add(struct sym *sym, uint32_t image)
-{
-	uint32_t at = image_find(sym, image);
-
-	if (at != HMAP_NONE)
-		return at;
-	if (grow((void **)&sym->images, &sym->image_cap, sym->image_cnt, sizeof(*sym->images)) ||
-	    hmap_add(&sym->image_map, hash_u64(image), sym->image_cnt))
-		return SYM_NONE;
-	sym->images[sym->image_cnt] = (struct sym_image){ .image = image, .first = SYM_NONE };
-	return sym->image_cnt++;
 }
 
 static bool code_wants(const struct sym_code *code)
@@ -131,43 +231,39 @@ static bool code_wants(const struct sym_code *code)
 	return code->lacks && !code->tried;
 }
 
-static uint32_t code_add(struct sym *sym, uint32_t image, uint64_t addr, uint32_t fp)
+static uint32_t code_add(struct sym *sym, uint64_t addr, uint32_t fp)
 {
-	uint64_t hash = hash_u64(addr ^ hash_u64((uint64_t)image << 32 | fp));
-	struct sym_key key = { sym, addr, fp, image_add(sym, image) };
-	uint32_t at;
+	uint64_t hash = hash_u64(addr ^ hash_u64(fp));
+	struct sym_key key = { sym, addr, fp };
+	uint32_t at = hmap_find(&sym->code_map, hash, code_eq, &key);
 
-	if (key.image == SYM_NONE)
-		return SYM_NONE;
-	at = hmap_find(&sym->code_map, hash, code_eq, &key);
 	if (at != HMAP_NONE)
 		return at;
-	if (sym->code_cnt == SYM_CODE_MAX) {
-		sym->stats.refused++;
+	if (sym->store->code_cnt >= SYM_CODE_MAX) {
+		sym->store->stats.refused++;
 		return SYM_NONE;
 	}
-	if (grow((void **)&sym->codes, &sym->code_cap, sym->code_cnt, sizeof(*sym->codes)) ||
-	    hmap_add(&sym->code_map, hash, sym->code_cnt))
+	if (codes_grow(sym) || hmap_add(&sym->code_map, hash, sym->code_cnt))
 		return SYM_NONE;
 	at = sym->code_cnt++;
 	sym->codes[at] = (struct sym_code){
 		.addr = addr,
 		.fp = fp,
-		.image = key.image,
-		.next = sym->images[key.image].first,
+		.next = sym->first,
 		.lacks = ALL_PARTS,
 	};
-	sym->images[key.image].first = at;
-	sym->images[key.image].want_cnt++;
-	sym->stats.missing++;
+	sym->first = at;
+	sym->want_cnt++;
+	sym->store->code_cnt++;
+	sym->store->stats.missing++;
 	return at;
 }
 
-uint32_t sym__code(struct sym *sym, uint32_t image, const struct pv_frame *frame)
+uint32_t sym__code(struct sym *sym, const struct pv_frame *frame)
 {
 	if (PV_FRAME_KIND(frame) > PV_FRAME_GENERATOR)
 		return SYM_NONE;
-	return code_add(sym, image, frame->addr, PV_FRAME_FP(frame));
+	return code_add(sym, frame->addr, PV_FRAME_FP(frame));
 }
 
 bool sym__known(const struct sym *sym, uint32_t code)
@@ -190,24 +286,22 @@ static int part_take(struct sym *sym, struct sym_code *code, const struct py_cod
 	const struct buf *bytes = part == PY_CODE_NAME   ? &from->name
 	                          : part == PY_CODE_FILE ? &from->file
 	                                                 : &from->table;
-	uint32_t *at = part == PY_CODE_NAME   ? &code->name
-	               : part == PY_CODE_FILE ? &code->file
-	                                      : &code->table;
-	uint32_t cnt = sym->pool.cnt, id;
+	struct sym_store *store = sym->store;
+	uint32_t cnt = store->pool.cnt, id;
 
 	if (!part_is_better(code, from, bytes, part))
 		return 0;
-	if (sym->bytes + bytes->len > SYM_BYTES_MAX) {
-		sym->stats.refused++;
+	if (store->bytes + bytes->len > SYM_BYTES_MAX) {
+		store->stats.refused++;
 		code->tried = 1;
 		return 0;
 	}
-	id = pool_intern(&sym->pool, buf_str(bytes), bytes->len);
+	id = pool_intern(&store->pool, buf_str(bytes), bytes->len);
 	if (id == HMAP_NONE)
 		return -ENOMEM;
-	if (sym->pool.cnt != cnt)
-		sym->bytes += bytes->len;
-	*at = id;
+	if (store->pool.cnt != cnt)
+		store->bytes += bytes->len;
+	*code_part(code, part) = id;
 	code->has |= part;
 	if (!(from->lacks & part))
 		code->lacks &= ~part;
@@ -231,17 +325,17 @@ static int code_take(struct sym *sym, struct sym_code *code, const struct py_cod
 	if (!err)
 		err = part_take(sym, code, from, PY_CODE_TABLE);
 	if (!was_known && code->has & PY_CODE_NAME) {
-		sym->stats.missing--;
-		sym->stats.code_cnt++;
+		sym->store->stats.missing--;
+		sym->store->stats.code_cnt++;
 	}
 	if (!code->lacks)
 		(*source)++;
 	if (wanted && !code_wants(code))
-		sym->images[code->image].want_cnt--;
+		sym->want_cnt--;
 	return err;
 }
 
-int sym__learn(struct sym *sym, uint32_t image, const struct pv_symbol *symbol, size_t size)
+int sym__learn(struct sym *sym, const struct pv_symbol *symbol, size_t size)
 {
 	struct py_code from = { 0 };
 	uint32_t at;
@@ -249,16 +343,16 @@ int sym__learn(struct sym *sym, uint32_t image, const struct pv_symbol *symbol, 
 
 	if (size < sizeof(*symbol))
 		return -EPROTO;
-	at = code_add(sym, image, symbol->code, symbol->fp);
+	at = code_add(sym, symbol->code, symbol->fp);
 	if (at == SYM_NONE)
-		return sym->code_cnt == SYM_CODE_MAX ? 0 : -ENOMEM;
+		return sym->store->code_cnt >= SYM_CODE_MAX ? 0 : -ENOMEM;
 	/* Every CPU sends it once. */
 	if (!sym->codes[at].lacks)
 		return 0;
 	err = py_code_from_event(symbol, size, &from);
 	if (err)
 		return err;
-	err = code_take(sym, &sym->codes[at], &from, &sym->stats.from_ring);
+	err = code_take(sym, &sym->codes[at], &from, &sym->store->stats.from_ring);
 	py_code_free(&from);
 	return err;
 }
@@ -270,27 +364,24 @@ static int code_complete(struct sym *sym, struct sym_code *code, pid_t pid,
 	int err = py_code_from_process(pid, layout, code->addr, code->fp, &from);
 
 	if (!err)
-		err = code_take(sym, code, &from, &sym->stats.from_memory);
+		err = code_take(sym, code, &from, &sym->store->stats.from_memory);
 	py_code_free(&from);
 	if (err == -ESTALE)
-		sym->stats.stale++;
+		sym->store->stats.stale++;
 	/* No memory is our trouble and may pass; the rest is the answer. */
 	if (err != -ENOMEM && code_wants(code)) {
 		code->tried = 1;
-		sym->images[code->image].want_cnt--;
+		sym->want_cnt--;
 	}
 	return err;
 }
 
-int sym__complete(struct sym *sym, uint32_t image, pid_t pid, const struct pv_layout *layout)
+int sym__complete(struct sym *sym, pid_t pid, const struct pv_layout *layout)
 {
-	uint32_t index = image_find(sym, image);
 	int err = 0, gone = 0;
 
-	if (index == HMAP_NONE)
-		return 0;
-	while (sym->images[index].first != SYM_NONE) {
-		struct sym_code *code = &sym->codes[sym->images[index].first];
+	while (sym->first != SYM_NONE) {
+		struct sym_code *code = &sym->codes[sym->first];
 
 		if (code_wants(code)) {
 			err = code_complete(sym, code, pid, layout);
@@ -299,22 +390,20 @@ int sym__complete(struct sym *sym, uint32_t image, pid_t pid, const struct pv_la
 			if (err != -EFAULT && err != -ESTALE && err)
 				gone = err;
 		}
-		sym->images[index].first = code->next;
+		sym->first = code->next;
 	}
 	return gone;
 }
 
-bool sym__wants(const struct sym *sym, uint32_t image)
+bool sym__wants(const struct sym *sym)
 {
-	uint32_t index = image_find(sym, image);
-
-	return index != HMAP_NONE && sym->images[index].want_cnt;
+	return sym->want_cnt;
 }
 
 static bool part_is(const struct sym *sym, uint32_t id, const char *text)
 {
 	size_t len;
-	const char *data = pool_get(&sym->pool, id, &len);
+	const char *data = pool_get(&sym->store->pool, id, &len);
 
 	return len == strlen(text) && !memcmp(data, text, len);
 }
@@ -346,7 +435,7 @@ static int32_t frame_line(const struct sym *sym, const struct sym_code *code, ui
 	size_t len = 0;
 
 	if (code->has & PY_CODE_TABLE)
-		table = pool_get(&sym->pool, code->table, &len);
+		table = pool_get(&sym->store->pool, code->table, &len);
 	if (code->lacks & PY_CODE_TABLE && !py_line_reaches(version, table, len, lasti))
 		return 0;
 	return py_line(version, table, len, code->firstlineno, lasti);
@@ -361,7 +450,7 @@ static uint32_t part_string(const struct sym *sym, const struct sym_code *code, 
 
 	if (!(code->has & part))
 		return profile__string(profile, fallback, strlen(fallback));
-	data = pool_get(&sym->pool, id, &len);
+	data = pool_get(&sym->store->pool, id, &len);
 	return profile__string(profile, data, len);
 }
 
@@ -398,9 +487,4 @@ uint32_t sym__frame(struct sym *sym, uint32_t code, uint16_t version, const stru
 	out.first_line = at->firstlineno > 0 ? at->firstlineno : 0;
 	out.kind = PROFILE_FRAME_PYTHON;
 	return frame_add(profile, &out, err);
-}
-
-const struct sym_stats *sym__stats(const struct sym *sym)
-{
-	return &sym->stats;
 }

@@ -1,0 +1,298 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "collect/recorder.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "collect/crowd.h"
+#include "collect/stacks.h"
+#include "collect/tracks.h"
+#include "util/clock.h"
+
+/* A thread's name costs a read for each module that the program imports: in one round, in the last. */
+#define NAME_ROUND_NS (5 * NSEC_PER_MSEC)
+#define NAME_ALL_NS   (1 * NSEC_PER_SEC)
+/* The ring fills meanwhile. */
+#define FLUSH_ROUND_NS (20 * NSEC_PER_MSEC)
+
+struct recorded {
+	struct sym *sym;
+	struct stacks *stacks;
+	struct tracks *tracks;
+};
+
+struct recorder {
+	struct profile *profile;
+	struct crowd *crowd;
+	struct sym_store *store;
+	struct stacks_shared stacks;
+	struct tracks_shared tracks;
+	bool sym_wanted;  /* some image has code objects to be completed */
+	uint32_t name_at; /* where the time for names was over, among the living */
+};
+
+struct recorder *recorder__new(bool points)
+{
+	struct recorder *recorder = calloc(1, sizeof(*recorder));
+
+	if (!recorder)
+		return NULL;
+	recorder->stacks.points = points;
+	recorder->profile = profile__new();
+	recorder->store = sym_store__new();
+	if (recorder->profile)
+		recorder->crowd = crowd__new(recorder->profile);
+	if (recorder->crowd && recorder->store)
+		return recorder;
+	recorder__free(recorder, NULL);
+	errno = ENOMEM;
+	return NULL;
+}
+
+static void recorded_free(struct recorded *recorded)
+{
+	if (!recorded)
+		return;
+	tracks__free(recorded->tracks);
+	stacks__free(recorded->stacks);
+	sym__free(recorded->sym);
+	free(recorded);
+}
+
+void recorder__free(struct recorder *recorder, struct images *images)
+{
+	if (!recorder)
+		return;
+	for (uint32_t i = 0; images && i < images__cnt(images); i++) {
+		recorded_free(images__at(images, i)->recorded);
+		images__at(images, i)->recorded = NULL;
+	}
+	crowd__free(recorder->crowd);
+	profile__free(recorder->profile);
+	sym_store__free(recorder->store);
+	free(recorder);
+}
+
+/* What is recorded of the image, made if it is the first. NULL: no memory. */
+static struct recorded *recorded_of(struct recorder *recorder, struct image *image)
+{
+	struct recorded *recorded = image->recorded;
+
+	if (recorded)
+		return recorded;
+	recorded = calloc(1, sizeof(*recorded));
+	if (!recorded)
+		return NULL;
+	recorded->sym = sym__new(recorder->store);
+	recorded->stacks = stacks__new(&recorder->stacks);
+	recorded->tracks = tracks__new(&recorder->tracks);
+	if (!recorded->sym || !recorded->stacks || !recorded->tracks) {
+		recorded_free(recorded);
+		return NULL;
+	}
+	image->recorded = recorded;
+	return recorded;
+}
+
+int recorder__sample(struct recorder *recorder, struct images *images, uint32_t index,
+                     const struct pv_sample *sample, size_t size, uint64_t time_ns)
+{
+	struct recorded *recorded;
+	uint32_t track;
+	int err;
+
+	if (size < sizeof(*sample))
+		return -EPROTO;
+	recorded = recorded_of(recorder, images__at(images, index));
+	if (!recorded)
+		return -ENOMEM;
+	images__note_sample(images, index, sample->layout);
+	track = tracks__get(recorded->tracks, sample);
+	if (track == TRACK_NONE)
+		return -ENOSPC;
+	err = stacks__add(recorded->stacks, recorded->sym, track, sample, size, time_ns);
+	if (sym__wants(recorded->sym))
+		recorder->sym_wanted = true;
+	return err;
+}
+
+int recorder__symbol(struct recorder *recorder, struct images *images, uint32_t index,
+                     const struct pv_symbol *symbol, size_t size)
+{
+	struct recorded *recorded = recorded_of(recorder, images__at(images, index));
+
+	return recorded ? sym__learn(recorded->sym, symbol, size) : -ENOMEM;
+}
+
+static void complete_symbols(struct recorder *recorder, struct images *images)
+{
+	if (!recorder->sym_wanted)
+		return;
+	recorder->sym_wanted = false;
+	for (uint32_t i = 0; i < images__alive_cnt(images); i++) {
+		uint32_t index = images__alive(images, i);
+		const struct image *image = images__at(images, index);
+		const struct pv_layout *layout = images__layout(images, image->layout);
+
+		if (image->version && layout && image->recorded &&
+		    sym__wants(image->recorded->sym) && images__is_current(images, index))
+			sym__complete(image->recorded->sym, (pid_t)image->id.tgid, layout);
+	}
+}
+
+/* In turns, so that no process can keep the time for itself. */
+static void read_names(struct recorder *recorder, struct images *images, uint64_t now_ns, bool all)
+{
+	uint64_t end_ns = clock_ns(CLOCK_MONOTONIC) + (all ? NAME_ALL_NS : NAME_ROUND_NS);
+	uint32_t cnt = images__alive_cnt(images);
+
+	for (uint32_t left = cnt; left; left--, recorder->name_at++) {
+		struct recorded *recorded;
+		uint32_t index;
+
+		if (recorder->name_at >= cnt)
+			recorder->name_at = 0;
+		index = images__alive(images, recorder->name_at);
+		recorded = images__at(images, index)->recorded;
+		if (!recorded || (!all && tracks__name_due_ns(recorded->tracks) > now_ns))
+			continue;
+		if (!tracks__name(recorded->tracks, images, index, now_ns, end_ns, all))
+			return;
+	}
+}
+
+void recorder__complete(struct recorder *recorder, struct images *images, uint64_t now_ns, bool all)
+{
+	complete_symbols(recorder, images);
+	read_names(recorder, images, now_ns, all);
+}
+
+/* Give the threads of the image a track of the profile each. */
+static int tracks_alone(const struct image *image, struct profile *profile, uint32_t *ids)
+{
+	struct profile_track process = {
+		.pid = image->id.tgid,
+		.process = PROFILE_NONE,
+		/* A pid is not used again within the few nanoseconds that its execs could add. */
+		.process_key = image->id.start_ns + image->id.exec_id,
+	};
+
+	if (image->cmdline) {
+		process.process = profile__string(profile, image->cmdline, strlen(image->cmdline));
+		if (process.process == PROFILE_NONE)
+			return -ENOMEM;
+	}
+	return tracks__profile(image->recorded->tracks, &process, profile, ids);
+}
+
+/* Give all threads of the image the track of the crowd. */
+static int tracks_in_crowd(struct recorder *recorder, const struct image *image, uint32_t *ids)
+{
+	const struct tracks *tracks = image->recorded->tracks;
+	uint32_t id = crowd__track(recorder->crowd,
+	                           image->cmdline ? image->cmdline : tracks__comm(tracks));
+
+	for (uint32_t i = 0; i < tracks__cnt(tracks); i++)
+		ids[i] = id;
+	return id == PROFILE_NONE ? -ENOMEM : 0;
+}
+
+/* Is the image shown for itself? A target always is, and who lives, while there is any room. */
+static bool is_alone(const struct recorder *recorder, const struct image *image)
+{
+	if (profile__track_cnt(recorder->profile) + tracks__cnt(image->recorded->tracks) >
+	    TRACKS_MAX)
+		return false;
+	return image->alive || image->target || crowd__has_room(recorder->crowd);
+}
+
+/* Put what was recorded of the image into the profile, and let go of it. */
+static int flush_one(struct recorder *recorder, struct image *image)
+{
+	struct recorded *recorded = image->recorded;
+	bool alone = is_alone(recorder, image);
+	uint32_t *tracks;
+	int err;
+
+	if (tracks__cnt(recorded->tracks)) {
+		tracks = calloc(tracks__cnt(recorded->tracks), sizeof(*tracks));
+		if (!tracks)
+			return -ENOMEM;
+		err = alone ? tracks_alone(image, recorder->profile, tracks)
+		            : tracks_in_crowd(recorder, image, tracks);
+		if (!err)
+			err = stacks__profile(recorded->stacks, recorded->sym, image->version,
+			                      tracks, recorder->profile);
+		free(tracks);
+		if (err)
+			return err;
+		if (!image->alive || !alone)
+			crowd__count(recorder->crowd, alone);
+	}
+	recorded_free(recorded);
+	image->recorded = NULL;
+	return 0;
+}
+
+/* Who has ended makes room for who lives. */
+static bool is_tight(const struct recorder *recorder)
+{
+	return recorder->stacks.node_cnt > STACKS_NODE_MAX / 4 * 3 ||
+	       recorder->tracks.cnt > TRACKS_MAX / 4 * 3 ||
+	       sym_store__code_cnt(recorder->store) > SYM_CODE_MAX / 4 * 3 ||
+	       sym_store__bytes(recorder->store) > SYM_BYTES_MAX / 4 * 3;
+}
+
+int recorder__flush(struct recorder *recorder, struct images *images, uint64_t seen_ns)
+{
+	uint64_t round_end_ns = clock_ns(CLOCK_MONOTONIC) + FLUSH_ROUND_NS;
+	uint32_t index;
+
+	while ((index = images__ended(images)) != IMAGE_NONE) {
+		struct image *image = images__at(images, index);
+		int err;
+
+		if (image->end_ns + RECORDER_GRACE_NS > seen_ns && !is_tight(recorder))
+			return 0;
+		if (clock_ns(CLOCK_MONOTONIC) >= round_end_ns)
+			return 1;
+		err = flush_one(recorder, image);
+		if (err)
+			return err;
+		images__forget(images);
+	}
+	return 0;
+}
+
+struct profile *recorder__finish(struct recorder *recorder, struct images *images)
+{
+	struct profile *profile = recorder->profile;
+	int err;
+
+	while ((err = recorder__flush(recorder, images, UINT64_MAX)) > 0)
+		;
+	for (uint32_t i = 0; !err && i < images__alive_cnt(images); i++) {
+		struct image *image = images__at(images, images__alive(images, i));
+
+		if (image->recorded)
+			err = flush_one(recorder, image);
+	}
+	if (err) {
+		errno = -err;
+		return NULL;
+	}
+	if (!recorder->stacks.points)
+		profile__drop_points(profile);
+	recorder->profile = NULL;
+	return profile;
+}
+
+struct recorder_stats recorder__stats(const struct recorder *recorder)
+{
+	return (struct recorder_stats){
+		.crowd_cnt = crowd__cnt(recorder->crowd),
+		.full_cnt = recorder->stacks.full_cnt,
+		.sym = sym_store__stats(recorder->store),
+	};
+}

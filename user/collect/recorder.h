@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * recorder.h - what is recorded of each process image, and its way into the profile.
+ *
+ * An image's samples, threads and code objects are kept raw in a struct recorded of its own, made when
+ * the first of them comes. Some time after the end of the image it is resolved to names, put into the
+ * profile, where all processes share functions and stacks, and freed: what is held grows with the
+ * processes that live, not with those that have lived. A record that comes later still makes another
+ * one, which goes the same way. The living are put into the profile in the end. One thread.
+ */
+#ifndef PV_COLLECT_RECORDER_H
+#define PV_COLLECT_RECORDER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "bpf/abi_event.h"
+#include "collect/images.h"
+#include "profile/profile.h"
+#include "sym/sym.h"
+#include "util/clock.h"
+
+/* Records may come that long after the end of their process: it may not be the last one to run. */
+#define RECORDER_GRACE_NS NSEC_PER_SEC
+
+struct recorder;
+
+struct recorder_stats {
+	uint64_t crowd_cnt; /* ended processes put together: see crowd.h */
+	uint64_t full_cnt;  /* samples shown under a mark because a bound was reached */
+	const struct sym_stats *sym;
+};
+
+struct recorder *recorder__new(bool points); /* @points: keep the time line. NULL and errno */
+/* Frees what was recorded of @images (may be NULL) too. */
+void recorder__free(struct recorder *recorder, struct images *images);
+
+/* Count one sample of image @index. 0; or why it is not counted: -ENOSPC (bound), -EPROTO, -ENOMEM. */
+int recorder__sample(struct recorder *recorder, struct images *images, uint32_t index,
+                     const struct pv_sample *sample, size_t size, uint64_t time_ns);
+/* Take in a symbol record of image @index. 0, -EPROTO, -ENOMEM. */
+int recorder__symbol(struct recorder *recorder, struct images *images, uint32_t index,
+                     const struct pv_symbol *symbol, size_t size);
+/*
+ * Read from the living processes what the kernel side cut or did not send of code objects, and names of
+ * threads. @all: every thread without a name, else those that are due.
+ */
+void recorder__complete(struct recorder *recorder, struct images *images, uint64_t now_ns,
+                        bool all);
+/*
+ * Put images into the profile that ended RECORDER_GRACE_NS before @seen_ns (CLOCK_MONOTONIC: older
+ * records have all been taken in), the next ones at once if a bound is near. 1: there is more to do, it
+ * has taken enough time; 0; -ENOMEM: nothing is lost, try again.
+ */
+int recorder__flush(struct recorder *recorder, struct images *images, uint64_t seen_ns);
+/* Put all images into the profile, the living too, and hand it over, the caller's to free. NULL and
+ * errno.
+ */
+struct profile *recorder__finish(struct recorder *recorder, struct images *images);
+struct recorder_stats recorder__stats(const struct recorder *recorder);
+
+#endif
