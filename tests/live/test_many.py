@@ -47,7 +47,8 @@ def test_memory_and_files(one_python, workshop):
     alone = {sample.labels['pid'] for sample in recording.profile.samples
              if 'pid' in sample.labels}
     together = [sample for sample in recording.profile.samples if 'pid' not in sample.labels]
-    assert ALONE <= len(alone) < COUNT * 0.75, recording.messages
+    # A pid may have been used again meanwhile.
+    assert ALONE * 0.9 < len(alone) < COUNT * 0.75, recording.messages
     assert {sample.labels['process'].rpartition(' (')[2] for sample in together} == \
         {'ended processes)'}, recording.messages
     burnt = sum(sample.count for sample in together
