@@ -38,7 +38,12 @@ struct recorder *recorder__new(bool points)
 
 	if (!recorder)
 		return NULL;
-	recorder->stacks.points = points;
+	recorder->stacks = (struct stacks_shared){
+		.points = points,
+		.node_max = STACKS_NODE_MAX,
+		.point_max = STACKS_POINT_MAX,
+		.profile_max = STACKS_PROFILE_MAX,
+	};
 	recorder->profile = profile__new();
 	recorder->store = sym_store__new();
 	if (recorder->profile)
@@ -157,8 +162,10 @@ static void read_names(struct recorder *recorder, struct images *images, uint64_
 		recorded = images__at(images, index)->recorded;
 		if (!recorded || (!all && tracks__name_due_ns(recorded->tracks) > now_ns))
 			continue;
-		if (!tracks__name(recorded->tracks, images, index, now_ns, end_ns, all))
+		if (!tracks__name(recorded->tracks, images, index, now_ns, end_ns, all)) {
+			recorder->name_at++;
 			return;
+		}
 	}
 }
 

@@ -28,8 +28,9 @@
 #define FOLLOW_EVERY_NS NSEC_PER_SEC
 /* At the end, how long walks that were put off are waited for. */
 #define PENDING_WAIT_NS (100 * NSEC_PER_MSEC)
-/* Images that are asked each time whether they still run. */
-#define SWEEP_CNT 64
+/* Images that are asked each time whether they still run: so many, and this part of all. */
+#define SWEEP_CNT  64
+#define SWEEP_PART 32
 
 struct session {
 	struct kern *kern;
@@ -428,7 +429,8 @@ int session__run(struct session *session, int timeout_ms, int wake_fd)
 	now_ns = clock_ns(CLOCK_MONOTONIC);
 	if (!err && now_ns >= session->follow_ns) {
 		session->follow_ns = now_ns + FOLLOW_EVERY_NS;
-		images__sweep(session->images, SWEEP_CNT);
+		images__sweep(session->images,
+		              SWEEP_CNT + images__alive_cnt(session->images) / SWEEP_PART);
 		err = kern__follow_cpus(session->kern);
 	}
 	return err;

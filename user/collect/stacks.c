@@ -127,7 +127,7 @@ static int node_child(struct stacks *stacks, struct sym *sym, struct node *want,
 		*child = id;
 		return 0;
 	}
-	if (stacks->shared->node_cnt >= STACKS_NODE_MAX && want->kind != NODE_FULL)
+	if (stacks->shared->node_cnt >= stacks->shared->node_max && want->kind != NODE_FULL)
 		return -ENOSPC;
 	if (!grow((void **)&stacks->nodes, stacks->node_cnt, &stacks->node_cap, sizeof(*want)))
 		return -ENOMEM;
@@ -229,7 +229,7 @@ static void point_add(struct stacks *stacks, uint64_t time_ns, uint32_t track, u
 
 	if (!shared->points)
 		return;
-	if (shared->point_cnt >= STACKS_POINT_MAX ||
+	if (shared->point_cnt >= shared->point_max ||
 	    !grow((void **)&stacks->points, stacks->point_cnt, &stacks->point_cap,
 	          sizeof(*stacks->points))) {
 		/* Half a time line would misstate the totals; the counted values stand. */
@@ -328,12 +328,13 @@ static int profile_stacks(const struct stacks *stacks, struct sym *sym, uint16_t
 	return 0;
 }
 
-static bool profile_is_full(const struct profile *profile)
+static bool profile_is_full(const struct stacks_shared *shared, const struct profile *profile)
 {
 	size_t value_cnt;
 
 	profile__values(profile, &value_cnt);
-	return profile__stack_cnt(profile) >= STACKS_PROFILE_MAX || value_cnt >= STACKS_PROFILE_MAX;
+	return profile__stack_cnt(profile) >= shared->profile_max ||
+	       value_cnt >= shared->profile_max;
 }
 
 /* The profile has reached its bound: all of the image's samples are of one mark. */
@@ -385,7 +386,7 @@ int stacks__profile(struct stacks *stacks, struct sym *sym, uint16_t version,
                     const uint32_t *tracks, struct profile *profile)
 {
 	uint32_t *stack_of = calloc(stacks->node_cnt, sizeof(*stack_of));
-	bool full = profile_is_full(profile);
+	bool full = profile_is_full(stacks->shared, profile);
 	int err;
 
 	if (!stack_of)

@@ -25,9 +25,12 @@
  */
 #define STACKS_PROFILE_MAX (1u << 22)
 
-/* What the stacks of all images of a session share: to be zero in the beginning, but for `points`. */
+/* What the stacks of all images of a session share: bounds, and what of them is taken. */
 struct stacks_shared {
-	bool points;        /* keep the time line */
+	bool points; /* keep the time line */
+	uint32_t node_max;
+	uint32_t point_max;
+	uint32_t profile_max;
 	uint32_t node_cnt;  /* held now */
 	uint32_t point_cnt; /* so far, those in the profile too */
 	uint64_t
