@@ -167,7 +167,10 @@ class Recording:
                 f'the kernel ran the sampler {self.run_cnt} times, the ledger says {self.ticks}'
         if self.profile:
             shown = sum(self.ledger[label] for label in SHOWN)
-            assert self.count() == shown, f'{self.count()} samples, but the ledger shows {shown}'
+            lost = self.count_of(LOST)
+            assert self.count() - lost == shown, \
+                f'{self.count()} samples, {lost} lost, but the ledger shows {shown}'
+            assert lost == self.ledger['ring full'], f'{lost} are shown as lost: {self.messages}'
             assert self._comments() == self.ledger, self.profile.comments
         return self
 
@@ -201,6 +204,7 @@ def outcome_labels():
 
 
 LABELS = outcome_labels()
+LOST = '[lost]'  # the frame of a sample that found the ring full
 SHOWN = ('complete', 'truncated', 'unreadable')
 OURS = SHOWN + ('torn', 'no Python frames', 'ring full')  # ticks in a known Python thread
 

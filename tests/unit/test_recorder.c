@@ -34,6 +34,12 @@ int kern__set_proc(struct kern *kern, const struct pv_proc *proc)
 	return 0;
 }
 
+int kern__set_exe(struct kern *kern, const struct pv_exe_id *id, const struct pv_exe *exe)
+{
+	(void)kern, (void)id, (void)exe;
+	return 0;
+}
+
 int kern__del_proc(struct kern *kern, const struct pv_proc_id *id)
 {
 	(void)kern;
@@ -139,10 +145,15 @@ static void flush(struct fixture *f)
 	assert_int_equal(more, 0);
 }
 
+static void finish_lost(struct fixture *f, uint64_t lost_cnt)
+{
+	f->profile = recorder__finish(f->recorder, f->images, lost_cnt);
+	assert_non_null(f->profile);
+}
+
 static void finish(struct fixture *f)
 {
-	f->profile = recorder__finish(f->recorder, f->images);
-	assert_non_null(f->profile);
+	finish_lost(f, 0);
 }
 
 static const char *text_of(struct fixture *f, uint32_t id)
@@ -201,6 +212,33 @@ static void test_what_goes_in_comes_out(void **state)
 	/* The root, main, main > work, main > unknown. */
 	assert_int_equal(profile__stack_cnt(f->profile), 4);
 	assert_int_equal(recorder__stats(f->recorder).crowd_cnt, 0);
+}
+
+/* What the ring had no room for stands in the totals, by process as far as that is known. */
+static void test_lost(void **state)
+{
+	struct fixture *f = *state;
+	uint32_t lives = image(f, 0), ends = image(f, 1), silent = image(f, 2);
+
+	command(f, lives, "python3 lives.py");
+	command(f, ends, "python3 ends.py");
+	command(f, silent, "python3 silent.py");
+	assert_int_equal(sample(f, lives, 1, 2), 0);
+	assert_int_equal(sample(f, ends, 1, 2), 0);
+	assert_int_equal(recorder__lost(f->recorder, f->images, lives, 3), 0);
+	assert_int_equal(recorder__lost(f->recorder, f->images, lives, 4), 0);
+	assert_int_equal(recorder__lost(f->recorder, f->images, ends, 20), 0);
+	/* Nothing but lost samples is known of it. */
+	assert_int_equal(recorder__lost(f->recorder, f->images, silent, 5), 0);
+	end(f, ends);
+	end(f, silent);
+	flush(f);
+	finish_lost(f, 40);
+	assert_int_equal(count(f, "python3 lives.py", RECORDER_LOST), 7);
+	assert_int_equal(count(f, "python3 ends.py", RECORDER_LOST), 20);
+	assert_int_equal(count(f, "python3 silent.py", RECORDER_LOST), 5);
+	assert_int_equal(count(f, RECORDER_LOST, RECORDER_LOST), 8);
+	assert_int_equal(profile__sample_cnt(f->profile), 42);
 }
 
 /* Its names may be on their way when it ends. */
@@ -390,6 +428,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(test_what_goes_in_comes_out),
+		TEST(test_lost),
 		TEST(test_the_grace),
 		TEST(test_late),
 		TEST(test_identity),

@@ -390,7 +390,8 @@ static enum exit_code write_profile(struct recording *rec, struct profile *profi
 static void say_result(const struct recording *rec, const struct profile *profile)
 {
 	const struct profile_meta *meta = profile__meta(profile);
-	uint64_t sample_cnt = profile__sample_cnt(profile);
+	/* Those that were lost stand in the profile too, and the ledger tells of them. */
+	uint64_t sample_cnt = profile__sample_cnt(profile) - session__lost_cnt(rec->session);
 	struct buf text = { 0 };
 
 	if (!sample_cnt)

@@ -282,23 +282,18 @@ bool images__is_current(struct images *images, uint32_t index)
 	return image->alive && !image_confirm(images, image);
 }
 
-/* Has the kernel side got further by itself than a look that came too early? */
-static bool kernel_knows(struct images *images, const struct image *image)
-{
-	struct pv_proc now;
-
-	return !kern__get_proc(images->kern, image->id.tgid, &now) &&
-	       !memcmp(&now.id, &image->id, sizeof(now.id)) &&
-	       (now.state == PV_PROC_STARTING || now.state == PV_PROC_PYTHON);
-}
-
 static int tell_kernel(struct images *images, struct image *image, struct py_runtime *runtime)
 {
 	static const struct pv_exe_id none;
-	struct pv_proc *proc = &runtime->proc;
+	struct pv_proc *proc = &runtime->proc, now = { 0 };
 	int index = 0;
 
-	if (proc->state == PV_PROC_UNDECIDED && kernel_knows(images, image))
+	if (kern__get_proc(images->kern, image->id.tgid, &now) ||
+	    memcmp(&now.id, &image->id, sizeof(now.id)) != 0)
+		now = (struct pv_proc){ 0 };
+	/* The kernel side may have got further by itself than a look that came too early. */
+	if (proc->state == PV_PROC_UNDECIDED &&
+	    (now.state == PV_PROC_STARTING || now.state == PV_PROC_PYTHON))
 		return 0;
 	if (proc->state == PV_PROC_PYTHON) {
 		index = layout_index(images, &runtime->layout);
@@ -312,6 +307,7 @@ static int tell_kernel(struct images *images, struct image *image, struct py_run
 	proc->flags = image->flags;
 	proc->layout = (uint16_t)index;
 	proc->tick_cnt = 0;
+	proc->lost_cnt = now.lost_cnt;
 	image->layout = (uint16_t)index;
 	if (runtime->exe_known && memcmp(&image->exe, &none, sizeof(none)) != 0) {
 		runtime->exe.proc.state = proc->state;

@@ -20,6 +20,7 @@ struct recorded {
 	struct sym *sym;
 	struct stacks *stacks;
 	struct tracks *tracks;
+	uint64_t lost_cnt;
 };
 
 struct recorder {
@@ -28,7 +29,8 @@ struct recorder {
 	struct sym_store *store;
 	struct stacks_shared stacks;
 	struct tracks_shared tracks;
-	bool sym_wanted;  /* some image has code objects to be completed */
+	bool sym_wanted; /* some image has code objects to be completed */
+	uint64_t lost_cnt;
 	uint32_t name_at; /* where the time for names was over, among the living */
 };
 
@@ -130,6 +132,20 @@ int recorder__symbol(struct recorder *recorder, struct images *images, uint32_t 
 	return recorded ? sym__learn(recorded->sym, symbol, size) : -ENOMEM;
 }
 
+int recorder__lost(struct recorder *recorder, struct images *images, uint32_t index, uint32_t cnt)
+{
+	struct recorded *recorded;
+
+	if (!cnt)
+		return 0;
+	recorded = recorded_of(recorder, images__at(images, index));
+	if (!recorded)
+		return -ENOMEM;
+	recorded->lost_cnt += cnt;
+	recorder->lost_cnt += cnt;
+	return 0;
+}
+
 static void complete_symbols(struct recorder *recorder, struct images *images)
 {
 	if (!recorder->sym_wanted)
@@ -214,14 +230,57 @@ static bool is_alone(const struct recorder *recorder, const struct image *image)
 	return image->alive || image->target || crowd__has_room(recorder->crowd);
 }
 
+/* @cnt lost samples of @process, whose thread is not known. */
+static int add_lost(struct profile *profile, const struct profile_track *process, uint64_t cnt)
+{
+	struct profile_track track = *process;
+	uint32_t id = PROFILE_NONE, stack = PROFILE_NONE,
+		 frame = stacks_mark(profile, RECORDER_LOST);
+
+	track.thread = profile__string(profile, RECORDER_LOST, strlen(RECORDER_LOST));
+	if (track.process != PROFILE_NONE && track.thread != PROFILE_NONE)
+		id = profile__track(profile, &track);
+	if (frame != PROFILE_NONE)
+		stack = profile__stack(profile, PROFILE_ROOT, frame);
+	if (id == PROFILE_NONE || stack == PROFILE_NONE)
+		return -ENOMEM;
+	return profile__add(profile, id, stack, cnt);
+}
+
+static int flush_lost(struct recorder *recorder, const struct image *image, bool alone)
+{
+	const char *label = image->cmdline ? image->cmdline : tracks__comm(image->recorded->tracks);
+	struct profile_track process = {
+		.pid = image->id.tgid,
+		.process_key = image->id.start_ns + image->id.exec_id,
+	};
+	uint32_t crowd;
+
+	if (!image->recorded->lost_cnt)
+		return 0;
+	if (alone) {
+		process.process = profile__string(recorder->profile, label, strlen(label));
+	} else {
+		crowd = crowd__track(recorder->crowd, label);
+		if (crowd == PROFILE_NONE)
+			return -ENOMEM;
+		process = *profile__track_at(recorder->profile, crowd);
+	}
+	return add_lost(recorder->profile, &process, image->recorded->lost_cnt);
+}
+
 /* Put what was recorded of the image into the profile, and let go of it. */
 static int flush_one(struct recorder *recorder, struct image *image)
 {
 	struct recorded *recorded = image->recorded;
 	bool alone = is_alone(recorder, image);
 	uint32_t *tracks;
-	int err;
+	int err = flush_lost(recorder, image, alone);
 
+	if (err)
+		return err;
+	/* If the rest has to be tried again. */
+	recorded->lost_cnt = 0;
 	if (tracks__cnt(recorded->tracks)) {
 		tracks = calloc(tracks__cnt(recorded->tracks), sizeof(*tracks));
 		if (!tracks)
@@ -272,7 +331,20 @@ int recorder__flush(struct recorder *recorder, struct images *images, uint64_t s
 	return 0;
 }
 
-struct profile *recorder__finish(struct recorder *recorder, struct images *images)
+/* What was charged to no process: its end or its exec were lost as well. */
+static int finish_lost(struct recorder *recorder, uint64_t lost_cnt)
+{
+	struct profile *profile = recorder->profile;
+	struct profile_track nobody = { 0 };
+
+	if (lost_cnt <= recorder->lost_cnt)
+		return 0;
+	nobody.process = profile__string(profile, RECORDER_LOST, strlen(RECORDER_LOST));
+	return add_lost(profile, &nobody, lost_cnt - recorder->lost_cnt);
+}
+
+struct profile *recorder__finish(struct recorder *recorder, struct images *images,
+                                 uint64_t lost_cnt)
 {
 	struct profile *profile = recorder->profile;
 	int err;
@@ -285,6 +357,8 @@ struct profile *recorder__finish(struct recorder *recorder, struct images *image
 		if (image->recorded)
 			err = flush_one(recorder, image);
 	}
+	if (!err)
+		err = finish_lost(recorder, lost_cnt);
 	if (err) {
 		errno = -err;
 		return NULL;
@@ -298,6 +372,7 @@ struct profile *recorder__finish(struct recorder *recorder, struct images *image
 struct recorder_stats recorder__stats(const struct recorder *recorder)
 {
 	return (struct recorder_stats){
+		.lost_cnt = recorder->lost_cnt,
 		.crowd_cnt = crowd__cnt(recorder->crowd),
 		.full_cnt = recorder->stacks.full_cnt,
 		.sym = sym_store__stats(recorder->store),

@@ -24,9 +24,12 @@
 /* Records may come that long after the end of their process: it may not be the last one to run. */
 #define RECORDER_GRACE_NS NSEC_PER_SEC
 
+#define RECORDER_LOST "[lost]" /* the frame, and the thread, of samples that found the ring full */
+
 struct recorder;
 
 struct recorder_stats {
+	uint64_t lost_cnt;  /* of recorder__lost(), all together */
 	uint64_t crowd_cnt; /* ended processes put together: see crowd.h */
 	uint64_t full_cnt;  /* samples shown under a mark because a bound was reached */
 	const struct sym_stats *sym;
@@ -42,6 +45,8 @@ int recorder__sample(struct recorder *recorder, struct images *images, uint32_t 
 /* Take in a symbol record of image @index. 0, -EPROTO, -ENOMEM. */
 int recorder__symbol(struct recorder *recorder, struct images *images, uint32_t index,
                      const struct pv_symbol *symbol, size_t size);
+/* The kernel side lost @cnt samples of image @index: shown as RECORDER_LOST. 0 or -ENOMEM. */
+int recorder__lost(struct recorder *recorder, struct images *images, uint32_t index, uint32_t cnt);
 /*
  * Read from the living processes what the kernel side cut or did not send of code objects, and names of
  * threads. @all: every thread without a name, else those that are due.
@@ -54,10 +59,12 @@ void recorder__complete(struct recorder *recorder, struct images *images, uint64
  * has taken enough time; 0; -ENOMEM: nothing is lost, try again.
  */
 int recorder__flush(struct recorder *recorder, struct images *images, uint64_t seen_ns);
-/* Put all images into the profile, the living too, and hand it over, the caller's to free. NULL and
- * errno.
+/*
+ * Put all images into the profile, the living too, and hand it over, the caller's to free. @lost_cnt:
+ * samples lost in all; those that were charged to no image are of no process. NULL and errno.
  */
-struct profile *recorder__finish(struct recorder *recorder, struct images *images);
+struct profile *recorder__finish(struct recorder *recorder, struct images *images,
+                                 uint64_t lost_cnt);
 struct recorder_stats recorder__stats(const struct recorder *recorder);
 
 #endif

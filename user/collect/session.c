@@ -299,10 +299,24 @@ static uint32_t image_after_exec(struct session *session, const struct pv_proc_i
 	return index;
 }
 
+/* Samples of @id's image were lost. */
+static void on_lost(struct session *session, const struct pv_proc_id *id, uint32_t cnt)
+{
+	uint32_t index = cnt ? images__get(session->images, id) : IMAGE_NONE;
+
+	if (index != IMAGE_NONE)
+		recorder__lost(session->recorder, session->images, index, cnt);
+}
+
 static void on_exec(struct session *session, const struct pv_exec *event, size_t size)
 {
-	uint32_t index = image_after_exec(session, &event->hdr.proc);
+	struct pv_proc_id before = event->hdr.proc;
 	struct buf cmdline = { 0 };
+	uint32_t index;
+
+	before.exec_id--;
+	on_lost(session, &before, event->lost_cnt);
+	index = image_after_exec(session, &event->hdr.proc);
 
 	if (index == IMAGE_NONE || !images__at(session->images, index)->alive)
 		return;
@@ -337,9 +351,12 @@ static void on_unknown(struct session *session, const struct pv_exec *event)
 	images__look(session->images, index, NULL, 0);
 }
 
-static void on_end(struct session *session, const struct pv_event_hdr *event)
+static void on_end(struct session *session, const struct pv_lifecycle *event)
 {
-	uint32_t index = images__find(session->images, &event->proc);
+	uint32_t index;
+
+	on_lost(session, &event->hdr.proc, event->lost_cnt);
+	index = images__find(session->images, &event->hdr.proc);
 
 	if (index != IMAGE_NONE)
 		images__gone(session->images, index);
@@ -373,7 +390,7 @@ static int on_event(void *ctx, const struct pv_event_hdr *event, size_t size)
 		images__forked(session->images, &event->proc,
 		               &((const struct pv_lifecycle *)event)->parent);
 	else if (event->type == PV_EVENT_EXIT)
-		on_end(session, event);
+		on_end(session, (const struct pv_lifecycle *)event);
 	if (++session->round_cnt % DRAIN_ASK_CNT == 0)
 		session->more = clock_ns(CLOCK_MONOTONIC) >= session->round_end_ns;
 	return session->more ? -ETIME : 0;
@@ -451,6 +468,20 @@ static bool wait_for_pending(struct session *session)
 	return true;
 }
 
+/* Of those that live the entry tells what was lost; an event did of the others. */
+static void charge_living(struct session *session)
+{
+	for (uint32_t i = 0; i < images__alive_cnt(session->images); i++) {
+		uint32_t index = images__alive(session->images, i);
+		const struct pv_proc_id *id = &images__at(session->images, index)->id;
+		struct pv_proc proc;
+
+		if (!kern__get_proc(session->kern, id->tgid, &proc) &&
+		    !memcmp(&proc.id, id, sizeof(*id)))
+			recorder__lost(session->recorder, session->images, index, proc.lost_cnt);
+	}
+}
+
 int session__stop(struct session *session)
 {
 	int err;
@@ -465,6 +496,7 @@ int session__stop(struct session *session)
 	do {
 		err = drain(session);
 	} while (!err && (session->more || wait_for_pending(session)));
+	charge_living(session);
 	recorder__complete(session->recorder, session->images, session->stop_ns, true);
 	return err ? err : kern__counters(session->kern, session->cnt);
 }
@@ -519,7 +551,8 @@ static void fill_meta(struct session *session, struct profile_meta *meta)
 
 struct profile *session__profile(struct session *session, struct profile_meta *meta)
 {
-	struct profile *profile = recorder__finish(session->recorder, session->images);
+	struct profile *profile = recorder__finish(session->recorder, session->images,
+	                                           session->cnt[PV_CNT_RING_FULL]);
 
 	if (profile)
 		fill_meta(session, meta);
@@ -549,6 +582,11 @@ void session__status(struct session *session, struct session_status *status)
 		if (image->target)
 			status->target_cnt++;
 	}
+}
+
+uint64_t session__lost_cnt(const struct session *session)
+{
+	return session->cnt[PV_CNT_RING_FULL];
 }
 
 const char *session__pythons(struct session *session)

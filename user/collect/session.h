@@ -76,6 +76,8 @@ int session__stop(struct session *session);
  */
 struct profile *session__profile(struct session *session, struct profile_meta *meta);
 void session__status(struct session *session, struct session_status *status);
+/* Samples of the finished profile that stand for what was lost. */
+uint64_t session__lost_cnt(const struct session *session);
 /* Comma-separated versions of the Python processes met, for a report; the session's own. */
 const char *session__pythons(struct session *session);
 

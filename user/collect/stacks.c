@@ -266,8 +266,7 @@ int stacks__add(struct stacks *stacks, struct sym *sym, uint32_t track,
 	return 0;
 }
 
-/* A frame without a function. */
-static uint32_t mark_frame(struct profile *profile, const char *text)
+uint32_t stacks_mark(struct profile *profile, const char *text)
 {
 	struct profile_frame frame = { .kind = PROFILE_FRAME_MARK };
 
@@ -289,17 +288,17 @@ static int node_profile_frame(struct sym *sym, const struct node *node, uint16_t
 	case NODE_SKIPPED:
 		snprintf(text, sizeof(text), "[truncated: %d frame%s]", node->lasti,
 		         node->lasti == 1 ? "" : "s");
-		*frame = mark_frame(profile, text);
+		*frame = stacks_mark(profile, text);
 		return *frame == PROFILE_NONE ? -ENOMEM : 0;
 	case NODE_FULL:
-		*frame = mark_frame(profile, STACKS_FULL);
+		*frame = stacks_mark(profile, STACKS_FULL);
 		return *frame == PROFILE_NONE ? -ENOMEM : 0;
 	case PV_FRAME_UNREADABLE:
-		*frame = mark_frame(profile, "[unreadable]");
+		*frame = stacks_mark(profile, "[unreadable]");
 		return *frame == PROFILE_NONE ? -ENOMEM : 0;
 	}
 	if (node->code == SYM_NONE) {
-		*frame = mark_frame(profile, "[unknown function]");
+		*frame = stacks_mark(profile, "[unknown function]");
 		return *frame == PROFILE_NONE ? -ENOMEM : 0;
 	}
 	*frame = sym__frame(sym, node->code, version, &raw, profile, &err);
@@ -340,7 +339,7 @@ static bool profile_is_full(const struct stacks_shared *shared, const struct pro
 /* The profile has reached its bound: all of the image's samples are of one mark. */
 static int profile_mark(const struct stacks *stacks, struct profile *profile, uint32_t *stack_of)
 {
-	uint32_t frame = mark_frame(profile, STACKS_FULL);
+	uint32_t frame = stacks_mark(profile, STACKS_FULL);
 	uint32_t stack = profile__stack(profile, PROFILE_ROOT, frame);
 
 	if (stack == PROFILE_NONE)

@@ -55,4 +55,7 @@ int stacks__add(struct stacks *stacks, struct sym *sym, uint32_t track,
 int stacks__profile(struct stacks *stacks, struct sym *sym, uint16_t version,
                     const uint32_t *tracks, struct profile *profile);
 
+/* The frame of @profile that is no function but @text. PROFILE_NONE: no memory. */
+uint32_t stacks_mark(struct profile *profile, const char *text);
+
 #endif
