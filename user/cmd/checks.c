@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "collect/session.h"
+#include "kern/kern.h"
 #include "kern/probe.h"
 #include "util/buf.h"
 #include "util/file.h"
@@ -132,6 +133,14 @@ static void look_kernel(struct finding *finding)
 		return;
 	}
 	found(finding, CHECK_OK, "%s: ring buffer, bpf_loop", name.release);
+}
+
+static void look_pages(struct finding *finding)
+{
+	if (kern_waits_for_pages())
+		found(finding, CHECK_OK, "waited for, in the context of the thread");
+	else
+		found(finding, CHECK_OK, "not waited for, marked [unreadable] (Linux 6.18 can)");
 }
 
 static void look_arch(struct finding *finding)
@@ -375,6 +384,8 @@ static void look_probe(struct finding *finding)
 
 const struct check checks[] = {
 	{ "kernel", look_kernel, "The programs need the BPF ring buffer and what came with it." },
+	{ "pages not in memory", look_pages,
+	  "Parts of a stack may be swapped out when a tick wants to read it." },
 	{ "architecture", look_arch, "Registers and thread pointers differ between machines." },
 	{ "kernel type data (BTF)", look_btf,
 	  "It tells the programs where this kernel keeps what." },

@@ -92,11 +92,11 @@ static void explain(int err, const char *step, char *what, size_t what_len)
 		         step, strerror(err));
 }
 
-/* Does the running kernel offer BPF programs this function? */
-static bool has_function(const char *name)
+bool kern_waits_for_pages(void)
 {
 	struct btf *btf = btf__load_vmlinux_btf();
-	bool has = btf && btf__find_by_name_kind(btf, name, BTF_KIND_FUNC) > 0;
+	bool has = btf && btf__find_by_name_kind(btf, "bpf_task_work_schedule_resume_impl",
+	                                         BTF_KIND_FUNC) > 0;
 
 	btf__free(btf);
 	return has;
@@ -112,7 +112,7 @@ static int kern_load(struct kern *kern, const struct kern_opts *opts)
 		return -errno;
 	kern->skel->rodata->pv_all = opts->all;
 	kern->skel->rodata->pv_wake_bytes = bytes / RING_WAKE_DIV;
-	kern->skel->rodata->pv_task_work = has_function("bpf_task_work_schedule_resume_impl");
+	kern->skel->rodata->pv_task_work = kern_waits_for_pages();
 	err = bpf_map__set_max_entries(kern->skel->maps.events, bytes);
 	if (err)
 		return err;
