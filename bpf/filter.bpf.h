@@ -23,8 +23,27 @@ static __always_inline void ask_again(struct pv_proc *proc, struct task_struct *
 		emit_unknown(task, id);
 }
 
-/* The outcome that the tick ends with, or PV_FILTER_PYTHON and what is known in @found. */
-static __always_inline __u32 filter_task(struct task_struct *task, struct pv_proc *found)
+/*
+ * Copy the entry of a process that may be Python's: under our hands it may be given to another process.
+ * The outcome that the tick ends with, or PV_FILTER_PYTHON and @copy is complete.
+ */
+static __always_inline __u32 filter_copy(struct task_struct *task, struct pv_proc *entry,
+                                         struct pv_proc *copy)
+{
+	struct pv_proc_id id;
+
+	task_proc_id(task, &id);
+	*copy = *entry;
+	if (!proc_id_equal(&entry->id, &id) || !proc_id_equal(&copy->id, &id))
+		return PV_CNT_UNKNOWN_PROCESS;
+	if (copy->state == PV_PROC_PYTHON || exe_finish(copy))
+		return PV_FILTER_PYTHON;
+	ask_again(entry, task, &id);
+	return PV_CNT_NO_STATE;
+}
+
+/* The outcome that the tick ends with, or PV_FILTER_PYTHON and what may be Python's in @found. */
+static __always_inline __u32 filter_task(struct task_struct *task, struct pv_proc **found)
 {
 	__u32 tgid = bpf_get_current_pid_tgid() >> 32;
 	struct pv_proc_id id;
@@ -51,14 +70,8 @@ static __always_inline __u32 filter_task(struct task_struct *task, struct pv_pro
 		return PV_CNT_UNKNOWN_PROCESS;
 	}
 	if (proc->state == PV_PROC_PYTHON || proc->state == PV_PROC_STARTING) {
-		/* The entry may be given to another process under our hands; a copy of it may not. */
-		*found = *proc;
-		if (!proc_id_equal(&proc->id, &id))
-			return PV_CNT_UNKNOWN_PROCESS;
-		if (found->state == PV_PROC_PYTHON || exe_finish(found))
-			return PV_FILTER_PYTHON;
-		ask_again(proc, task, &id);
-		return PV_CNT_NO_STATE;
+		*found = proc;
+		return PV_FILTER_PYTHON;
 	}
 	if (proc->state == PV_PROC_NOT_PYTHON)
 		ask_again(proc, task, &id);

@@ -18,11 +18,16 @@
 #include "bpf/pystate.bpf.h"
 #include "bpf/symbols.bpf.h"
 
+struct scratch {
+	struct pv_proc proc;
+	struct pv_walk walk;
+};
+
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
 	__uint(max_entries, 1);
 	__type(key, __u32);
-	__type(value, struct pv_walk);
+	__type(value, struct scratch);
 } walk_scratch SEC(".maps");
 
 _Static_assert(PV_USER_REG_CNT == USER_REG_CNT, "the walk takes what compat gives");
@@ -72,16 +77,16 @@ static __always_inline __u32 no_state(struct pv_walk *walk, struct task_struct *
 }
 
 static __always_inline __u32 sample_python(struct bpf_perf_event_data *ctx,
-                                           struct task_struct *task, const struct pv_proc *proc)
+                                           struct task_struct *task, struct scratch *scratch)
 {
+	const struct pv_proc *proc = &scratch->proc;
+	struct pv_walk *walk = &scratch->walk;
 	__u64 tp = task_thread_pointer(task);
 	struct pv_layout *layout;
-	struct pv_walk *walk;
-	__u32 key = proc->layout, zero = 0;
+	__u32 key = proc->layout;
 
 	layout = bpf_map_lookup_elem(&layouts, &key);
-	walk = bpf_map_lookup_elem(&walk_scratch, &zero);
-	if (!layout || !walk)
+	if (!layout)
 		return PV_CNT_UNKNOWN_LAYOUT;
 	walk->PyCode_Type = proc->PyCode_Type;
 	walk->proc_tag = proc->id.start_ns * 31 + ((__u64)proc->id.tgid << 32) + proc->id.exec_id;
@@ -112,13 +117,20 @@ static __always_inline __u32 sample_python(struct bpf_perf_event_data *ctx,
 static __always_inline __u32 tick(struct bpf_perf_event_data *ctx)
 {
 	struct task_struct *task = task_current();
-	struct pv_proc proc;
-	__u32 outcome;
+	struct scratch *scratch;
+	struct pv_proc *proc;
+	__u32 outcome, zero = 0;
 
 	outcome = filter_task(task, &proc);
 	if (outcome != PV_FILTER_PYTHON)
 		return outcome;
-	return sample_python(ctx, task, &proc);
+	scratch = bpf_map_lookup_elem(&walk_scratch, &zero);
+	if (!scratch)
+		return PV_CNT_UNKNOWN_LAYOUT;
+	outcome = filter_copy(task, proc, &scratch->proc);
+	if (outcome != PV_FILTER_PYTHON)
+		return outcome;
+	return sample_python(ctx, task, scratch);
 }
 
 SEC("perf_event")
