@@ -8,8 +8,8 @@ import signal
 import tempfile
 import time
 
-from measure import bpf_statistics, cost, peak_memory_kb, used
-from targets import Brood, Cold, Idler, Mix, Puzzle, Spinner, swap
+from measure import bpf_statistics, cost, file_cnt, memory_kb, peak_memory_kb, used
+from targets import Brood, Cold, Idler, Many, Mix, Puzzle, Spinner, swap
 
 # what: of the table; who: pitviper or a peer; value: as text; good: True, False, None (no bound)
 Row = collections.namedtuple('Row', 'what reach who value good')
@@ -233,6 +233,28 @@ def whole_host(bench):
               f'{100 * spent.cpu_ns / spent.time_ns:.3f} %)', share <= 0.3)
     yield Row('resident memory at its peak, the same', '<= 40 MB', 'pitviper',
               f'{memory / 1024:.1f} MB', memory <= 40 * 1024)
+
+
+@figure
+def many_processes(bench):
+    """memory and open files when half of many short processes have ended, and when all have"""
+    count = 2000 if bench.quick else 20000
+    with tempfile.TemporaryDirectory() as folder, Many(bench.python, count, 0.002) as target:
+        # Fast enough that half of them have filled the ring, whose pages are memory when touched.
+        recording = bench.pitviper.start(None, 2999, 600, folder)
+        time.sleep(1.5)
+        seen = []
+        for word in (b'half\n', b'done\n'):
+            if target.half() != word:
+                raise RuntimeError('many.py ended')
+            seen.append((memory_kb(recording.pid), file_cnt(recording.pid)))
+        os.kill(recording.pid, signal.SIGINT)
+        bench.checked(recording.finish(60))
+    (half, half_files), (end, end_files) = seen
+    yield Row(f'resident memory after {count} short processes, against half of them', 'flat',
+              'pitviper', f'{end / 1024:.1f} MB, {half / 1024:.1f} MB', end <= 1.05 * half)
+    yield Row('file descriptors, the same', 'flat', 'pitviper', f'{end_files}, {half_files}',
+              end_files == half_files)
 
 
 @figure

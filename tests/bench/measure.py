@@ -67,3 +67,11 @@ def used(before, after):
 
 def peak_memory_kb(pid):
     return int(re.search(r'VmHWM:\s+(\d+)', read(f'/proc/{pid}/status')).group(1))
+
+
+def memory_kb(pid):
+    return int(re.search(r'VmRSS:\s+(\d+)', read(f'/proc/{pid}/status')).group(1))
+
+
+def file_cnt(pid):
+    return len(os.listdir(f'/proc/{pid}/fd'))

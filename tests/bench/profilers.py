@@ -91,12 +91,13 @@ class Pitviper:
         profile = pprof.Profile(path)
         stacks = collections.Counter()
         by_pid = collections.defaultdict(collections.Counter)
-        pids_differ = len({sample.labels['pid'] for sample in profile.samples}) > 1
+        # Ended processes that were put together have no pid.
+        pids_differ = len({sample.labels.get('pid') for sample in profile.samples}) > 1
         for sample in profile.samples:
             stacks[sample.stack] += sample.count
             # A recording of several processes begins each stack with a frame for the process.
             stack = sample.stack[1:] if pids_differ else sample.stack
-            by_pid[int(sample.labels['pid'])][stack] += sample.count
+            by_pid[int(sample.labels.get('pid', 0))][stack] += sample.count
         rows = {'ledger': {}, 'event': {}}
         for comment in profile.comments:
             match = re.match(r'(ledger|event): (.+?) ([\d,]+)(?: \(|:)', comment)

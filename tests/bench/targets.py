@@ -168,3 +168,22 @@ class Cold(harness.Target):
     def __exit__(self, *_):
         self.pager.__exit__()
         self.kill()
+
+
+class Many(harness.Target):
+    """Short processes, one after the other, in two halves."""
+
+    def __init__(self, python, count, seconds):
+        super().__init__(python.command('many.py', str(count), str(seconds)))
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.kill()
+
+    def half(self):
+        """Begin the next half of them; returns at its end."""
+        self.process.stdin.write(b'\n')
+        self.process.stdin.flush()
+        return self.process.stdout.readline()
