@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /* main.c - the commands, and which of them is meant. */
 #include <errno.h>
+#include <malloc.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -8,6 +9,9 @@
 #include "cmd/exit.h"
 #include "cmd/opt.h"
 #include "util/log.h"
+
+/* Bytes from which on an allocation is a mapping of its own. */
+#define MMAP_FROM (256 << 10)
 
 struct command {
 	const char *name;
@@ -119,6 +123,12 @@ int main(int argc, char **argv)
 		print_help(stderr);
 		return EXIT_USAGE;
 	}
+#ifdef __GLIBC__
+	/* What held the symbols of a large file goes back to the system: left alone, glibc keeps more the
+	 * larger such a buffer was.
+	 */
+	mallopt(M_MMAP_THRESHOLD, MMAP_FROM);
+#endif
 	code = dispatch(argv + 1);
 	if (fflush(stdout) || ferror(stdout)) {
 		log_error("cannot write to stdout: %s", strerror(errno));
