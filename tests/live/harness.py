@@ -140,8 +140,16 @@ class Recording:
     def stacks(self, pid=None):
         """[(stack, count)] of all samples or of one process; a stack is root first.
 
-        Without the root frame that each process gets where several are recorded.
+        Without the root frame that each process gets where several are recorded, and without the
+        samples that were lost.
         """
+        return [(stack, count) for stack, count in self._all(pid) if stack != LOST_STACK]
+
+    def lost(self, pid=None):
+        """Samples that found the ring full."""
+        return sum(count for stack, count in self._all(pid) if stack == LOST_STACK)
+
+    def _all(self, pid):
         return [(without_process(sample), sample.count) for sample in self.profile.samples
                 if pid is None or sample.labels.get('pid') == pid]
 
@@ -167,10 +175,9 @@ class Recording:
                 f'the kernel ran the sampler {self.run_cnt} times, the ledger says {self.ticks}'
         if self.profile:
             shown = sum(self.ledger[label] for label in SHOWN)
-            lost = self.count_of(LOST)
-            assert self.count() - lost == shown, \
-                f'{self.count()} samples, {lost} lost, but the ledger shows {shown}'
-            assert lost == self.ledger['ring full'], f'{lost} are shown as lost: {self.messages}'
+            assert self.count() == shown, f'{self.count()} samples, but the ledger shows {shown}'
+            assert self.lost() == self.ledger['ring full'], \
+                f'{self.lost()} are shown as lost: {self.messages}'
             assert self._comments() == self.ledger, self.profile.comments
         return self
 
@@ -204,7 +211,7 @@ def outcome_labels():
 
 
 LABELS = outcome_labels()
-LOST = '[lost]'  # the frame of a sample that found the ring full
+LOST_STACK = (pprof.Frame('[lost]', '', 0),)  # of a sample that found the ring full
 SHOWN = ('complete', 'truncated', 'unreadable')
 OURS = SHOWN + ('torn', 'no Python frames', 'ring full')  # ticks in a known Python thread
 

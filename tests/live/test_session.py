@@ -10,7 +10,7 @@ import time
 
 import pytest
 
-from harness import LOST, find_interpreters
+from harness import find_interpreters
 from test_processes import WORKS
 
 UNKNOWN = '[unknown function]'
@@ -78,7 +78,7 @@ def test_flooded(python, workshop):
     recording = recorder.interrupt().wait().check()
     workshop.clear()
     assert recording.ledger['ring full'] > 1000, recording.messages
-    assert recording.count_of(LOST, flood.pid) > recording.count_of(LOST, late.pid) > 10
+    assert recording.lost(flood.pid) > recording.lost(late.pid) > 10
     assert event(recording, 'code objects lost, ring full') > 0, recording.messages
     assert recording.count_of('third_a', late.pid) > 100
     assert recording.count_of(UNKNOWN, late.pid) == recording.count_of(UNKNOWN, flood.pid) == 0
