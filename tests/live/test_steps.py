@@ -15,7 +15,7 @@ from oracle import describe, illegal
 from pprof import Profile
 from test_truth import NAMES
 
-STEPS = int(os.environ.get('PITVIPER_STEPS', '100000'))
+STEPS = int(os.environ.get('PITVIPER_STEPS', '50000'))
 PROGRAM = os.path.join(ROOT, '.output', 'tests', 'walker', 'steps')
 WARM_MS = 300
 
