@@ -34,4 +34,5 @@ def nothing_left(request):
     """A target that is still busy would take the CPU from the next test's."""
     yield
     if 'workshop' in request.fixturenames:
+        request.getfixturevalue('workshop').stop_recorders()
         request.getfixturevalue('workshop').clear()

@@ -239,12 +239,14 @@ class Workshop:
         self.pitviper = pitviper
         self.folder = folder
         self.running = []
+        self.recorders = []
         self.made = 0
 
     def __enter__(self):
         return self
 
     def __exit__(self, *_):
+        self.stop_recorders()
         self.clear()
 
     def clear(self):
@@ -268,7 +270,14 @@ class Workshop:
         command += ['-r', str(rate)] if rate else []
         command += ['-d', str(seconds)] if seconds else []
         command += ['--', *after] if after else []
-        return Recorder(command, path, feed)
+        self.recorders.append(Recorder(command, path, feed))
+        return self.recorders[-1]
+
+    def stop_recorders(self):
+        """Those of a failed test would go on."""
+        for recorder in self.recorders:
+            recorder.kill()
+        self.recorders = []
 
     def record(self, *arguments, status=0, **options):
         """Record and check; the Recording."""
@@ -307,6 +316,12 @@ class Recorder:
     def interrupt(self, number=signal.SIGINT):
         self.process.send_signal(number)
         return self
+
+    def kill(self):
+        if self.process.poll() is None:
+            self.process.kill()
+            self.process.communicate()
+            self.watch.stop()
 
     def wait(self):
         try:

@@ -3,9 +3,9 @@
 import collections
 import json
 import re
-import time
 
 from harness import find_interpreters
+from test_session import work
 
 
 def functions(recording, pid):
@@ -24,14 +24,15 @@ def test_orphans_zombies_and_the_killed(python, workshop):
     target.process.stdin.flush()
     pids = json.loads(target.process.stdout.readline())
     target.process.wait()
-    time.sleep(0.5)  # the orphan is to be recorded
+    work(pids['orphan'], 0.2)
     recording = recorder.interrupt().wait().check()
     workshop.clear()
     orphan = functions(recording, pids['orphan'])
     assert orphan['orphan_work'] > 50 and not orphan['killed_work'], recording.messages
     for pid, cpu_s in pids['killed']:
         killed = functions(recording, pid)
-        assert killed['killed_work'] > 999 * cpu_s / 3, f'{cpu_s} s\n{recording.messages}'
+        assert cpu_s > 0.05 and killed['killed_work'] > 999 * cpu_s / 3, \
+            f'{cpu_s} s\n{recording.messages}'
         assert not killed['orphan_work'], recording.messages
     zombie = functions(recording, pids['zombie'])
     assert not zombie['orphan_work'] and not zombie['killed_work']

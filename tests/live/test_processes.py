@@ -50,12 +50,17 @@ def test_all_and_a_late_one(python, workshop):
 
 def test_exec(python, workshop):
     """Python, then a shell, then Python: both programs under the one pid, and nothing mixed."""
-    target = workshop.start(python, 'exec_chain.py', 0.7)
-    recording = workshop.record('-p', target.pid, rate=999, seconds=2)
+    target = workshop.start(python, 'exec_chain.py', 60)
+    recorder = workshop.begin('-p', target.pid, rate=999).sampling()
+    workshop.until_cpu(target, 0.3)
+    target.process.stdin.write(b'\n')
+    target.process.stdin.flush()
+    workshop.until_cpu(target, 0.5)
+    recording = recorder.interrupt().wait().check()
     workshop.clear()
     one, two = (recording.count_of(name, target.pid) for name in ('stage_one', 'stage_two'))
     assert one > 10 and two > 10, recording.messages
-    assert one + two >= recording.expected(target), recording.messages
+    assert one + two > 0.5 * recording.count(), recording.messages
     assert_legal(python, 'exec_chain.py', recording.stacks())
 
 

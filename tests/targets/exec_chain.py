@@ -1,13 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Work as stage_one, become a shell by exec, which becomes a Python again: work as stage_two."""
+"""Work as stage_one for argv[1] seconds or until a line comes in, become a shell by exec, which becomes
+a Python again: work as stage_two."""
 import os
+import select
 import signal
 import sys
 import time
 
 
 def stage_one(end):
-    while time.time() < end:
+    while time.time() < end and not select.select([0], [], [], 0)[0]:
         work(200)  # -> work
 
 
