@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-#include <errno.h>
+#include <dlfcn.h>
 #include <elf.h>
+#include <errno.h>
 #include <fcntl.h>
+#include <gnu/libc-version.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdbool.h>
@@ -160,6 +162,88 @@ static void test_truncated(void **state)
 	assert_null(elf__new(fd));
 	assert_int_equal(errno, ENOEXEC);
 	close(fd);
+	free(data);
+}
+
+/* The C library, which exports what a program does not. */
+static unsigned char *read_libc(size_t *len)
+{
+	unsigned char *data;
+	struct stat st;
+	Dl_info info;
+	int fd;
+
+	assert_int_not_equal(dladdr((void *)gnu_get_libc_version, &info), 0);
+	fd = open(info.dli_fname, O_RDONLY | O_CLOEXEC);
+	assert_true(fd >= 0);
+	assert_int_equal(fstat(fd, &st), 0);
+	data = malloc((size_t)st.st_size);
+	assert_int_equal(read(fd, data, (size_t)st.st_size), st.st_size);
+	*len = (size_t)st.st_size;
+	close(fd);
+	return data;
+}
+
+/* Damage what the dynamic segment says, one number at a time. */
+static void forge_dynamic(int fd, const unsigned char *data, size_t len)
+{
+	static const uint64_t bad[] = { 0, 1, 1ull << 31, UINT64_MAX / 3, UINT64_MAX };
+	const Elf64_Ehdr *header = (const void *)data;
+	const Elf64_Phdr *phdr = (const void *)(data + header->e_phoff);
+
+	while (phdr->p_type != PT_DYNAMIC)
+		phdr++;
+	for (size_t at = phdr->p_offset; at < phdr->p_offset + phdr->p_filesz && at + 8 <= len;
+	     at += 8) {
+		for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+			assert_int_equal(pwrite(fd, &bad[i], 8, (off_t)at), 8);
+			exercise(fd);
+		}
+		assert_int_equal(pwrite(fd, data + at, 8, (off_t)at), 8);
+	}
+}
+
+/* Without section headers the dynamic segment says the same. */
+static void test_no_sections(void **state)
+{
+	static const char *const names[] = { "gnu_get_libc_version", "__libc_start_main", "environ",
+		                             "_thread_db_pthread_specific" };
+	uint64_t relocation = 0, bare_relocation = 1;
+	uint32_t type;
+	size_t len;
+	unsigned char *data = read_libc(&len);
+	Elf64_Ehdr *header = (void *)data;
+	int full_fd = file_of(data, len), fd;
+	struct elf *full = elf__new(full_fd), *elf;
+
+	(void)state;
+	header->e_shoff = 0;
+	header->e_shnum = 0;
+	header->e_shstrndx = 0;
+	fd = file_of(data, len);
+	elf = elf__new(fd);
+	assert_non_null(elf);
+	assert_non_null(full);
+	assert_false(elf__has_sections(elf));
+	assert_int_equal(elf__is_program(elf), elf__is_program(full));
+	assert_true(elf__needs(elf, "ld-linux"));
+	assert_false(elf__needs(elf, "libpython"));
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		struct elf_symbol a = { .name = names[i] }, b = a;
+
+		assert_int_equal(elf__symbols(full, false, &a, 1), 1);
+		assert_int_equal(elf__symbols(elf, false, &b, 1), 1);
+		assert_memory_equal(&a, &b, sizeof(a));
+	}
+	type = header->e_machine == EM_X86_64 ? R_X86_64_TPOFF64 : R_AARCH64_TLS_TPREL;
+	assert_int_equal(elf__find_relocation(full, type, &relocation), 0);
+	assert_int_equal(elf__find_relocation(elf, type, &bare_relocation), 0);
+	assert_int_equal(relocation, bare_relocation);
+	elf__free(elf);
+	elf__free(full);
+	forge_dynamic(fd, data, len);
+	close(fd);
+	close(full_fd);
 	free(data);
 }
 
@@ -340,10 +424,15 @@ static void test_tls_decode_refuses(void **state)
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_self),           cmocka_unit_test(test_read_bounds),
-		cmocka_unit_test(test_truncated),      cmocka_unit_test(test_shrinks),
-		cmocka_unit_test(test_forged_headers), cmocka_unit_test(test_sparse),
-		cmocka_unit_test(test_tls_decode),     cmocka_unit_test(test_tls_decode_refuses),
+		cmocka_unit_test(test_self),
+		cmocka_unit_test(test_read_bounds),
+		cmocka_unit_test(test_truncated),
+		cmocka_unit_test(test_no_sections),
+		cmocka_unit_test(test_shrinks),
+		cmocka_unit_test(test_forged_headers),
+		cmocka_unit_test(test_sparse),
+		cmocka_unit_test(test_tls_decode),
+		cmocka_unit_test(test_tls_decode_refuses),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -21,8 +21,12 @@ struct elf {
 	struct elf_segment tls;
 	bool has_tls;
 	bool has_interp;
-	size_t strings;  /* the section that elf_string() looked at last */
-	bool strings_ok; /* and whether it can be used */
+	size_t strings;                /* the section that elf_string() looked at last */
+	bool strings_ok;               /* and whether it can be used */
+	struct elf_segment dynamic_at; /* PT_DYNAMIC */
+	/* Of a file without section headers: its dynamic segment and the strings that belong to it. */
+	Elf_Data *dynamic;
+	Elf_Data *dynamic_strings;
 };
 
 static struct elf_segment elf_segment_of(const GElf_Phdr *phdr)
@@ -57,11 +61,13 @@ static int elf_read_segments(struct elf *elf)
 			return -ENOEXEC;
 		if (phdr.p_type == PT_INTERP)
 			elf->has_interp = true;
-		if (phdr.p_type != PT_LOAD && phdr.p_type != PT_TLS)
+		if (phdr.p_type != PT_LOAD && phdr.p_type != PT_TLS && phdr.p_type != PT_DYNAMIC)
 			continue;
 		if (!elf_segment_fits(elf, &phdr))
 			return -ENOEXEC;
-		if (phdr.p_type == PT_TLS) {
+		if (phdr.p_type == PT_DYNAMIC) {
+			elf->dynamic_at = elf_segment_of(&phdr);
+		} else if (phdr.p_type == PT_TLS) {
 			elf->tls = elf_segment_of(&phdr);
 			elf->has_tls = true;
 		} else if (elf->load_cnt < ELF_SEGMENT_MAX) {
@@ -94,6 +100,48 @@ static bool elf_header_is_bearable(int fd)
 	       (header.e64.e_shnum || !header.e64.e_shoff);
 }
 
+/* @len bytes at @vaddr of the file as a table of @type; NULL: not there, or not of bearable size. */
+static Elf_Data *elf_chunk(struct elf *elf, uint64_t vaddr, uint64_t len, Elf_Type type)
+{
+	for (size_t i = 0; i < elf->load_cnt; i++) {
+		const struct elf_segment *load = &elf->loads[i];
+		uint64_t at = vaddr - load->vaddr;
+
+		if (vaddr >= load->vaddr && at <= load->filesz && len <= load->filesz - at && len &&
+		    len <= ELF_TABLE_MAX)
+			return elf_getdata_rawchunk(elf->handle, (int64_t)(load->offset + at), len,
+			                            type);
+	}
+	return NULL;
+}
+
+/* The value of @tag in PT_DYNAMIC; 0: not there. */
+static uint64_t elf_dynamic_value(struct elf *elf, int64_t tag)
+{
+	GElf_Dyn dyn;
+
+	for (int i = 0; gelf_getdyn(elf->dynamic, i, &dyn) && dyn.d_tag != DT_NULL; i++)
+		if (dyn.d_tag == tag)
+			return dyn.d_un.d_val;
+	return 0;
+}
+
+/* What sections are missing for: the linker of the program needs none either. */
+static void elf_open_dynamic(struct elf *elf)
+{
+	Elf_Data *strings;
+
+	if (elf__has_sections(elf) || !elf->dynamic_at.filesz)
+		return;
+	elf->dynamic = elf_chunk(elf, elf->dynamic_at.vaddr, elf->dynamic_at.filesz, ELF_T_DYN);
+	if (!elf->dynamic)
+		return;
+	strings = elf_chunk(elf, elf_dynamic_value(elf, DT_STRTAB),
+	                    elf_dynamic_value(elf, DT_STRSZ), ELF_T_BYTE);
+	if (strings && !((const char *)strings->d_buf)[strings->d_size - 1])
+		elf->dynamic_strings = strings;
+}
+
 struct elf *elf__new(int fd)
 {
 	const unsigned char host =
@@ -121,6 +169,8 @@ struct elf *elf__new(int fd)
 	    gelf_getehdr(elf->handle, &elf->header) && elf->header.e_ident[EI_DATA] == host &&
 	    (elf->header.e_type == ET_EXEC || elf->header.e_type == ET_DYN))
 		err = elf_read_segments(elf);
+	if (!err)
+		elf_open_dynamic(elf);
 	if (err) {
 		elf__free(elf);
 		errno = -err;
@@ -165,12 +215,52 @@ bool elf__has_sections(struct elf *elf)
 	return !elf_getshdrnum(elf->handle, &cnt) && cnt > 1;
 }
 
-/* A string of section @index. The section must not be huge, nor compressed: libelf would unpack it. */
+/*
+ * The dynamic symbol table does not say how long it is: of the older hash table the number of chain
+ * links is that (DT_HASH), of the newer one the last link of the last chain.
+ */
+static uint64_t elf_dynamic_symbol_cnt(struct elf *elf)
+{
+	uint64_t hash = elf_dynamic_value(elf, DT_HASH), chains;
+	uint32_t head[4]; /* nbuckets, symoffset, bloom_size, bloom_shift; or nbucket, nchain */
+	uint32_t last = 0, link;
+	Elf_Data *buckets;
+
+	if (hash)
+		return elf__read(elf, hash, head, 8) ? 0 : head[1];
+	hash = elf_dynamic_value(elf, DT_GNU_HASH);
+	if (!hash || elf__read(elf, hash, head, sizeof(head)))
+		return 0;
+	hash += sizeof(head) + head[2] * (elf__is_64(elf) ? 8ull : 4ull);
+	buckets = elf_chunk(elf, hash, head[0] * 4ull, ELF_T_WORD);
+	for (size_t i = 0; buckets && i < head[0]; i++) {
+		uint32_t first = ((const uint32_t *)buckets->d_buf)[i];
+
+		last = first > last ? first : last;
+	}
+	if (last < head[1])
+		return head[1];
+	chains = hash + head[0] * 4ull;
+	do {
+		if (elf__read(elf, chains + (last - head[1]) * 4ull, &link, sizeof(link)))
+			return 0;
+	} while (++last < ELF_TABLE_MAX / sizeof(Elf32_Sym) && !(link & 1));
+	return last;
+}
+
+/* A string of section @index, or of the dynamic segment. The section must not be huge, nor
+ * compressed: libelf would unpack it.
+ */
 static const char *elf_string(struct elf *elf, size_t index, size_t at)
 {
 	GElf_Shdr shdr;
 	Elf_Scn *scn;
 
+	if (elf->dynamic) {
+		if (!elf->dynamic_strings || at >= elf->dynamic_strings->d_size)
+			return NULL;
+		return (const char *)elf->dynamic_strings->d_buf + at;
+	}
 	if (index != elf->strings) {
 		scn = elf_getscn(elf->handle, index);
 		elf->strings = index;
@@ -207,15 +297,58 @@ int elf__section(struct elf *elf, const char *name, struct elf_section *section)
 	return -ENOENT;
 }
 
-/* The next section of @type behind @scn (NULL: the first) whose table is of bearable size. */
-static Elf_Scn *elf_next_table(struct elf *elf, Elf_Scn *scn, uint32_t type, GElf_Shdr *shdr)
+/* A table of symbols, relocations or dynamic entries. */
+struct elf_table {
+	Elf_Scn *scn; /* the section that it is, if it is one */
+	Elf_Data *data;
+	uint64_t cnt;
+	size_t strings; /* for elf_string() */
+};
+
+/* The one table of @type that the dynamic segment tells of. */
+static bool elf_dynamic_table(struct elf *elf, uint32_t type, struct elf_table *table)
 {
-	while ((scn = elf_nextscn(elf->handle, scn))) {
-		if (gelf_getshdr(scn, shdr) && shdr->sh_type == type && shdr->sh_entsize &&
-		    shdr->sh_size <= ELF_TABLE_MAX && !(shdr->sh_flags & SHF_COMPRESSED))
-			return scn;
+	bool is_64 = elf__is_64(elf);
+
+	if (table->data)
+		return false;
+	if (type == SHT_DYNAMIC) {
+		table->data = elf->dynamic;
+	} else if (type == SHT_RELA) {
+		uint64_t len = elf_dynamic_value(elf, DT_RELASZ);
+
+		table->cnt = len / (is_64 ? sizeof(Elf64_Rela) : sizeof(Elf32_Rela));
+		table->data = elf_chunk(elf, elf_dynamic_value(elf, DT_RELA), len, ELF_T_RELA);
+	} else if (type == SHT_DYNSYM) {
+		table->cnt = elf_dynamic_symbol_cnt(elf);
+		if (table->cnt > ELF_TABLE_MAX)
+			return false;
+		table->data =
+			elf_chunk(elf, elf_dynamic_value(elf, DT_SYMTAB),
+		                  table->cnt * (is_64 ? sizeof(Elf64_Sym) : sizeof(Elf32_Sym)),
+		                  ELF_T_SYM);
 	}
-	return NULL;
+	return table->data;
+}
+
+/* The next table of @type that is of bearable size; @table begins as zeros. */
+static bool elf_next_table(struct elf *elf, uint32_t type, struct elf_table *table)
+{
+	GElf_Shdr shdr;
+
+	if (elf->dynamic)
+		return elf_dynamic_table(elf, type, table);
+	while ((table->scn = elf_nextscn(elf->handle, table->scn))) {
+		if (!gelf_getshdr(table->scn, &shdr) || shdr.sh_type != type || !shdr.sh_entsize ||
+		    shdr.sh_size > ELF_TABLE_MAX || shdr.sh_flags & SHF_COMPRESSED)
+			continue;
+		table->data = elf_getdata(table->scn, NULL);
+		table->cnt = shdr.sh_size / shdr.sh_entsize;
+		table->strings = shdr.sh_link;
+		if (table->data)
+			return true;
+	}
+	return false;
 }
 
 /* Compare with each name wanted; the first characters sort out nearly all. */
@@ -240,26 +373,22 @@ static uint64_t elf_name_filter(const char *name)
 
 size_t elf__symbols(struct elf *elf, bool symtab, struct elf_symbol *symbols, size_t cnt)
 {
-	Elf_Scn *scn = NULL;
-	GElf_Shdr shdr;
+	struct elf_table table = { 0 };
 	uint64_t filter = 0;
 	size_t found = 0;
 
 	for (size_t i = 0; i < cnt; i++)
 		filter |= elf_name_filter(symbols[i].name);
-	while ((scn = elf_next_table(elf, scn, symtab ? SHT_SYMTAB : SHT_DYNSYM, &shdr))) {
-		Elf_Data *data = elf_getdata(scn, NULL);
-		uint64_t entries = shdr.sh_size / shdr.sh_entsize;
-
-		for (uint64_t i = 1; data && i < entries && i < INT_MAX; i++) {
+	while (elf_next_table(elf, symtab ? SHT_SYMTAB : SHT_DYNSYM, &table)) {
+		for (uint64_t i = 1; i < table.cnt && i < INT_MAX; i++) {
 			GElf_Sym sym;
 			const char *name;
 
-			if (!gelf_getsym(data, (int)i, &sym))
+			if (!gelf_getsym(table.data, (int)i, &sym))
 				break;
 			if (sym.st_shndx == SHN_UNDEF)
 				continue;
-			name = elf_string(elf, shdr.sh_link, sym.st_name);
+			name = elf_string(elf, table.strings, sym.st_name);
 			if (name && filter & elf_name_filter(name))
 				elf_match_symbol(name, &sym, symbols, cnt);
 		}
@@ -299,17 +428,13 @@ int elf__read(const struct elf *elf, uint64_t vaddr, void *out, size_t len)
 static bool elf_each_relocation(struct elf *elf, bool (*fn)(void *ctx, const GElf_Rela *rela),
                                 void *ctx)
 {
-	Elf_Scn *scn = NULL;
-	GElf_Shdr shdr;
+	struct elf_table table = { 0 };
 
-	while ((scn = elf_next_table(elf, scn, SHT_RELA, &shdr))) {
-		Elf_Data *data = elf_getdata(scn, NULL);
-		uint64_t entries = shdr.sh_size / shdr.sh_entsize;
-
-		for (uint64_t i = 0; data && i < entries && i < INT_MAX; i++) {
+	while (elf_next_table(elf, SHT_RELA, &table)) {
+		for (uint64_t i = 0; i < table.cnt && i < INT_MAX; i++) {
 			GElf_Rela rela;
 
-			if (!gelf_getrela(data, (int)i, &rela))
+			if (!gelf_getrela(table.data, (int)i, &rela))
 				break;
 			if (fn(ctx, &rela))
 				return true;
@@ -358,12 +483,13 @@ int elf__find_relocation(struct elf *elf, uint32_t type, uint64_t *vaddr)
 }
 
 /* The first entry of the dynamic section from index *@at on that has @tag; *@at moves behind it. */
-static bool elf_dynamic(struct elf *elf, int64_t tag, int *at, GElf_Dyn *dyn, GElf_Shdr *shdr)
+static bool elf_dynamic(struct elf *elf, int64_t tag, int *at, GElf_Dyn *dyn,
+                        struct elf_table *table)
 {
-	Elf_Scn *scn = elf_next_table(elf, NULL, SHT_DYNAMIC, shdr);
-	Elf_Data *data = scn ? elf_getdata(scn, NULL) : NULL;
-
-	while (data && gelf_getdyn(data, (*at)++, dyn)) {
+	*table = (struct elf_table){ 0 };
+	if (!elf_next_table(elf, SHT_DYNAMIC, table))
+		return false;
+	while (gelf_getdyn(table->data, (*at)++, dyn)) {
 		if (dyn->d_tag == tag)
 			return true;
 		if (dyn->d_tag == DT_NULL)
@@ -374,28 +500,28 @@ static bool elf_dynamic(struct elf *elf, int64_t tag, int *at, GElf_Dyn *dyn, GE
 
 int elf__dynamic(struct elf *elf, int64_t tag, uint64_t *section, uint64_t *value)
 {
-	GElf_Shdr shdr;
+	struct elf_table table;
 	GElf_Dyn dyn;
 	int at = 0;
 
-	if (!elf__is_64(elf) || !elf_dynamic(elf, tag, &at, &dyn, &shdr))
+	if (!elf__is_64(elf) || !elf_dynamic(elf, tag, &at, &dyn, &table))
 		return -ENOENT;
 	if (section)
-		*section = shdr.sh_addr;
+		*section = elf->dynamic_at.vaddr;
 	/* @at is behind the entry. */
 	if (value)
-		*value = shdr.sh_addr + ((uint64_t)at - 1) * sizeof(Elf64_Dyn) +
+		*value = elf->dynamic_at.vaddr + ((uint64_t)at - 1) * sizeof(Elf64_Dyn) +
 		         offsetof(Elf64_Dyn, d_un);
 	return 0;
 }
 
 bool elf__needs(struct elf *elf, const char *prefix)
 {
-	GElf_Shdr shdr;
+	struct elf_table table;
 	GElf_Dyn dyn;
 
-	for (int at = 0; elf_dynamic(elf, DT_NEEDED, &at, &dyn, &shdr);) {
-		const char *name = elf_string(elf, shdr.sh_link, dyn.d_un.d_val);
+	for (int at = 0; elf_dynamic(elf, DT_NEEDED, &at, &dyn, &table);) {
+		const char *name = elf_string(elf, table.strings, dyn.d_un.d_val);
 
 		if (name && !strncmp(name, prefix, strlen(prefix)))
 			return true;
@@ -405,16 +531,16 @@ bool elf__needs(struct elf *elf, const char *prefix)
 
 bool elf__is_program(struct elf *elf)
 {
-	GElf_Shdr shdr;
+	struct elf_table table;
 	GElf_Dyn dyn;
 	int at = 0;
 
 	if (elf->header.e_type == ET_EXEC)
 		return true;
-	if (elf_dynamic(elf, DT_FLAGS_1, &at, &dyn, &shdr) && dyn.d_un.d_val & DF_1_PIE)
+	if (elf_dynamic(elf, DT_FLAGS_1, &at, &dyn, &table) && dyn.d_un.d_val & DF_1_PIE)
 		return true;
 	at = 0;
-	return elf->has_interp && !elf_dynamic(elf, DT_SONAME, &at, &dyn, &shdr);
+	return elf->has_interp && !elf_dynamic(elf, DT_SONAME, &at, &dyn, &table);
 }
 
 /* The build-id note in @data, or 0. */
