@@ -86,10 +86,10 @@ def clean_environment():
 class Target:
     """A running target program. What it prints after `ready` is for whoever wants it."""
 
-    def __init__(self, command, wait=True):
+    def __init__(self, command, wait=True, env=None):
         self.command = command
         self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-                                        env=clean_environment(), start_new_session=True)
+                                        env=env or clean_environment(), start_new_session=True)
         self.pid = self.process.pid
         if wait:
             self.expect('ready')
@@ -266,6 +266,12 @@ class Workshop:
         while target.cpu_s() < end:
             assert target.alive()
             time.sleep(0.02)
+
+    def adopt(self, command, env=None):
+        """Start any command that says `ready`."""
+        made = Target(command, env=env)
+        self.running.append(made)
+        return made
 
     def output(self, extension='.pb.gz'):
         self.made += 1

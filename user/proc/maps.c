@@ -217,12 +217,21 @@ static int maps_open_path(pid_t pid, const struct maps_entry *entry)
 int maps_open(pid_t pid, const struct maps_entry *entry)
 {
 	char path[80];
-	int fd;
+	int fd, err;
 
 	snprintf(path, sizeof(path), "/proc/%d/map_files/%llx-%llx", pid,
 	         (unsigned long long)entry->start, (unsigned long long)entry->end);
 	fd = open(path, O_PATH | O_CLOEXEC);
 	if (fd >= 0)
 		fd = maps_reopen(fd, NULL);
-	return fd >= 0 ? fd : maps_open_path(pid, entry);
+	if (fd >= 0)
+		return fd;
+	err = maps_open_path(pid, entry);
+	if (err >= 0)
+		return err;
+	/* A deleted program: its link takes the right to trace only, map_files a rarer one. */
+	snprintf(path, sizeof(path), "/proc/%d/exe", pid);
+	fd = open(path, O_PATH | O_CLOEXEC);
+	fd = fd >= 0 ? maps_reopen(fd, entry) : -ENOENT;
+	return fd >= 0 ? fd : err;
 }

@@ -37,7 +37,7 @@ void maps_free(struct maps *maps);
 
 /*
  * Open the file behind @entry: /proc/PID/map_files first (right even if deleted or replaced), then
- * /proc/PID/root + path if its device and inode are those mapped. fd or negative errno.
+ * /proc/PID/root + path and /proc/PID/exe if device and inode are those mapped. fd or negative errno.
  */
 int maps_open(pid_t pid, const struct maps_entry *entry);
 
