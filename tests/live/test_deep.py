@@ -7,6 +7,23 @@ ROOT = 128  # of them at the root
 DEPTHS = (127, 500, 900, 1022, 1023, 2000)
 
 
+def truncated_shape(full):
+    """What is kept of a stack of that many frames."""
+    left_out = len(full) - KEPT
+    mark = f'[truncated: {left_out} frame{"s" * (left_out > 1)}]'
+    return full[:ROOT] + [mark] + full[len(full) - (KEPT - ROOT):]
+
+
+def test_very_deep(python, workshop):
+    """20000: it takes its time, so not at a high rate."""
+    target = workshop.start(python, 'deep.py', 20000)
+    recording = workshop.record('-p', target.pid, rate=99, seconds=1)
+    full = ['<module>'] + ['down'] * 20000 + ['spin']
+    shapes = {tuple(frame.name for frame in stack) for stack, _ in recording.stacks(target.pid)}
+    assert shapes == {tuple(truncated_shape(full))}
+    assert recording.ledger['truncated'] == recording.count() > 0, recording.messages
+
+
 def test_depths(python, workshop):
     targets = {depth: workshop.start(python, 'deep.py', depth) for depth in DEPTHS}
     recording = workshop.record('-p', ','.join(str(one.pid) for one in targets.values()),
@@ -20,9 +37,7 @@ def test_depths(python, workshop):
             shapes[tuple(frame.name for frame in stack)] += count
         assert sum(shapes.values()) >= recording.expected(target), depth
         if len(full) > KEPT:
-            left_out = len(full) - KEPT
-            mark = f'[truncated: {left_out} frame{"s" * (left_out > 1)}]'
-            full = full[:ROOT] + [mark] + full[len(full) - (KEPT - ROOT):]
+            full = truncated_shape(full)
             truncated += sum(shapes.values())
         assert set(shapes) == {tuple(full)}, \
             f'{depth}: {[(len(shape), shape[ROOT - 1:ROOT + 2]) for shape in shapes]}'

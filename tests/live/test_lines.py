@@ -26,3 +26,17 @@ def test_lines_of_hot_loops(python, workshop):
         assert set(seen[name]) - {lines[0]} == set(lines[1:]), f'{name}: {seen[name]}'
         share = min(seen[name][line] for line in lines[1:]) / sum(seen[name].values())
         assert share > 0.25 / len(lines), f'equal statements of {name}, but {seen[name]}'
+
+
+def test_long_tables(python, workshop):
+    """Line tables longer than what comes through the ring: the loop at the end is on its lines."""
+    long_table = targets_module('long_table')
+    target = workshop.start(python, 'long_table.py')
+    recording = workshop.record('-p', target.pid, rate=1000, seconds=1)
+    for name, length in long_table.LENGTHS.items():
+        lines = {stack[-1].line for stack, _ in recording.stacks() if stack[-1].name == name}
+        hot = long_table.hot_lines(name)
+        assert hot <= lines and all(1 <= line <= length + 3 for line in lines), (name, lines)
+        count = sum(count for stack, count in recording.stacks()
+                    if stack[-1].name == name and stack[-1].line in hot)
+        assert count > 0.3 * recording.count_of(name), (name, lines)

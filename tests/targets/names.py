@@ -19,6 +19,15 @@ NAMES = [
     'm' * 1024,
     u'\u00fc' * 2000,
     u'\u4e09' * 5000,
+    'x' * 70000,
+    u'\U0001f40d' * 70000,
+    u'lone\ud800surrogates\udfff',
+    u'bytes\udcff\udc80',  # surrogateescape: what was no UTF-8
+    u'w\udcc3\udcbcrfel',  # and what was
+    u'bidi\u202a\u202b\u202c\u2067\u200f\u061c',
+    u'c1\x85\x9b31m\u2028\u2029',
+    ']]>&lt;--',
+    '{"a": [1]}',
 ]
 FILES = [
     '/tmp/plain.py',
@@ -32,6 +41,14 @@ FILES = [
     '/tmp/' + 'd' * 1018,
     '/tmp/' + 'e' * 1019,
     u'/tmp/' + u'\u4e09' * 3000,
+    '/tmp/' + 'f' * 70000,
+    '<string>',
+    '<frozen importlib._bootstrap>',
+    '/tmp/archive.zip/package/module.py',
+    'relative.py',
+    '../up/./relative.py',
+    u'/tmp/lone\udcff.py',
+    u'/tmp/\u202e.py',
 ]
 
 
