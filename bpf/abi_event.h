@@ -5,7 +5,7 @@
  * Included by both sides. Every record starts with struct pv_event_hdr, whose `type` says which
  * struct it is. A record's size is the ring's own; trailing arrays are as long as their counts
  * say and never longer than the bounds below. Times are CLOCK_MONOTONIC nanoseconds unless a
- * name says otherwise. pids are those of the initial pid namespace.
+ * name says otherwise. pids are those of the initial pid namespace unless a name says otherwise.
  */
 #ifndef PV_ABI_EVENT_H
 #define PV_ABI_EVENT_H
@@ -66,6 +66,8 @@ struct pv_event_hdr {
 	__u32 cpu;
 	__u64 time_ns;
 	struct pv_proc_id proc;
+	__u32 pid; /* proc.tgid as the reader's pid namespace has it; 0: it has not */
+	__u32 pad;
 };
 
 enum pv_frame_kind {
@@ -90,7 +92,7 @@ struct pv_frame {
 /* One tick that found Python frames; frame_cnt of struct pv_frame follow it, leaf first. */
 struct pv_sample {
 	struct pv_event_hdr hdr;
-	__u32 tid;
+	__u32 tid;       /* as the reader's pid namespace has it */
 	__u16 outcome;   /* enum pv_counter: COMPLETE, TRUNCATED or UNREADABLE */
 	__u16 frame_cnt; /* at most PV_MAX_FRAMES */
 	/*
@@ -105,6 +107,7 @@ struct pv_sample {
 	__u64 thread_ident;    /* the thread pointer, which is threading.get_ident() */
 	__u64 tstate;          /* PyThreadState * */
 	__u64 interp;          /* PyInterpreterState * */
+	__s64 interp_id;       /* its id: 0 is the main interpreter */
 	char comm[PV_COMM_LEN];
 };
 
@@ -133,6 +136,8 @@ struct pv_symbol {
 	__u16 table_len;
 	__u8 name_kind;
 	__u8 file_kind;
+	__u16 layout; /* as in pv_sample */
+	__u8 pad[6];
 	__u8 payload[];
 };
 
@@ -147,6 +152,8 @@ struct pv_lifecycle {
 /* A process that runs now, as the iterator lists it. */
 struct pv_listed {
 	struct pv_proc_id id;
+	__u32 pid; /* as in pv_event_hdr */
+	__u32 pad;
 	struct pv_exe_id exe;
 };
 

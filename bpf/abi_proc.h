@@ -19,6 +19,7 @@
 
 #define PV_MAX_PROCS   32768 /* processes in the kernel's table, Python or not */
 #define PV_MAX_LAYOUTS 256   /* distinct layouts in one session */
+#define PV_MAX_SECONDS 1024  /* processes with two runtimes */
 #define PV_MAX_EXES    1024 /* programs that an exec is recognised by; the longest unused goes first */
 
 /* Upper bounds of what the walker reads of one object; user space refuses a layout beyond them. */
@@ -176,6 +177,12 @@ struct pv_proc {
 	__u64 autotsskey;
 	struct pv_tsd tsd;
 	__u64 PyCode_Type; /* address of the type object; 0: not known, not checked */
+	/*
+	 * Not 0: an embedder with two runtimes. The other one is the entry of the same process in
+	 * `seconds`, which says nothing but where that runtime is.
+	 */
+	__u32 has_second;
+	__u32 second_pad;
 	/* STARTING only. */
 	struct pv_exe_id exe;
 	__u64 exe_bias; /* of the program */

@@ -121,6 +121,27 @@ static __always_inline __u64 task_thread_pointer(struct task_struct *task)
 #endif
 }
 
+/*
+ * The end of the C stack of the task: for a thread the thread pointer, as both glibc and musl put the
+ * thread's own structure above its stack; for the first thread where exec put it.
+ */
+static __always_inline __u64 task_stack_top(struct task_struct *task, __u64 thread_pointer)
+{
+	if (TASK_FIELD(task, pid) == TASK_FIELD(task, tgid))
+		return TASK_FIELD(task, mm, start_stack);
+	return thread_pointer;
+}
+
+/* Of the interrupted user code; 0 when the tick met the kernel. */
+static __always_inline __u64 user_stack_pointer(struct bpf_perf_event_data *ctx)
+{
+#if defined(__TARGET_ARCH_x86)
+	return (ctx->regs.cs & 3) == 3 ? ctx->regs.rsp : 0;
+#else
+	return 0;
+#endif
+}
+
 #define USER_REG_CNT 15
 
 /*

@@ -51,6 +51,7 @@ static long one_round(__u32 index, void *data)
 {
 	struct round_ctx *ctx = data;
 	struct pv_walk *walk = &ctx->slot->walk;
+	struct pv_thread thread = { .tp = walk->sample.thread_ident };
 	bool came = false;
 
 	for (__u32 i = 0; i < PV_FAULT_MAX; i++) {
@@ -66,8 +67,8 @@ static long one_round(__u32 index, void *data)
 	if (!came)
 		return 1;
 	if (!walk->tstate) {
-		walk->tstate = pystate_find(&ctx->slot->proc, ctx->layout,
-		                            walk->sample.thread_ident, &walk->faults.at[0]);
+		walk->tstate =
+			pystate_find(&ctx->slot->proc, ctx->layout, &thread, &walk->faults.at[0]);
 		walk->sample.tstate = walk->tstate;
 		walk->faults.cnt = walk->faults.at[0].len != 0;
 		if (!walk->tstate)

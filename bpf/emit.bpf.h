@@ -11,6 +11,7 @@
 
 #include "bpf/compat.bpf.h"
 #include "bpf/maps.bpf.h"
+#include "bpf/reader.bpf.h"
 
 static __always_inline __u64 emit_flags(void)
 {
@@ -19,13 +20,16 @@ static __always_inline __u64 emit_flags(void)
 	return BPF_RB_NO_WAKEUP;
 }
 
+/* @task: any of the process. */
 static __always_inline void emit_header(struct pv_event_hdr *hdr, __u32 type,
-                                        const struct pv_proc_id *proc)
+                                        struct task_struct *task, const struct pv_proc_id *proc)
 {
 	hdr->type = type;
 	hdr->cpu = bpf_get_smp_processor_id();
 	hdr->time_ns = bpf_ktime_get_ns();
 	hdr->proc = *proc;
+	hdr->pid = reader_pid_of_process(task, proc);
+	hdr->pad = 0;
 }
 
 /*
@@ -38,13 +42,14 @@ static __always_inline long emit_from_tick(void *record, __u64 size, bool urgent
 	                          urgent ? BPF_RB_FORCE_WAKEUP : emit_flags());
 }
 
-static __always_inline void emit_lifecycle(__u32 type, const struct pv_proc_id *proc,
+static __always_inline void emit_lifecycle(__u32 type, struct task_struct *task,
+                                           const struct pv_proc_id *proc,
                                            const struct pv_proc_id *parent, __u32 lost_cnt,
                                            __u64 flags)
 {
 	struct pv_lifecycle event = { .lost_cnt = lost_cnt };
 
-	emit_header(&event.hdr, type, proc);
+	emit_header(&event.hdr, type, task, proc);
 	if (parent)
 		event.parent = *parent;
 	bpf_get_current_comm(event.comm, sizeof(event.comm));
@@ -66,7 +71,7 @@ static __always_inline void emit_unknown(struct task_struct *task, const struct 
 {
 	struct pv_exec event = {};
 
-	emit_header(&event.hdr, PV_EVENT_UNKNOWN, proc);
+	emit_header(&event.hdr, PV_EVENT_UNKNOWN, task, proc);
 	task_exe(task, &event.exe);
 	if (bpf_ringbuf_output(&events, &event, sizeof(event), emit_flags()))
 		count(PV_CNT_LIFECYCLE_RING_FULL);

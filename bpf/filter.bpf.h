@@ -23,6 +23,15 @@ static __always_inline void ask_again(struct pv_proc *proc, struct task_struct *
 		emit_unknown(task, id);
 }
 
+/* The same by who it is. */
+static __always_inline void ask_for(struct task_struct *task, const struct pv_proc_id *id)
+{
+	struct pv_proc *proc = bpf_map_lookup_elem(&procs, &id->tgid);
+
+	if (proc && proc_id_equal(&proc->id, id))
+		ask_again(proc, task, id);
+}
+
 /*
  * Copy the entry of a process that may be Python's: under our hands it may be given to another process.
  * The outcome that the tick ends with, or PV_FILTER_PYTHON and @copy is complete.
@@ -54,6 +63,9 @@ static __always_inline __u32 filter_task(struct task_struct *task, struct pv_pro
 	proc = bpf_map_lookup_elem(&procs, &tgid);
 	if (!proc && TASK_FIELD(task, flags) & PF_KTHREAD)
 		return PV_CNT_KERNEL_THREAD;
+	/* What the reader can't see it can't ask for. */
+	if (!proc && !reader_sees(task))
+		return PV_CNT_NOT_WANTED;
 	if (!pv_all && (!proc || !(proc->flags & PV_PROC_WANTED)))
 		return PV_CNT_NOT_WANTED;
 	/*

@@ -16,6 +16,19 @@
 #include "bpf/emit.bpf.h"
 #include "bpf/exe.bpf.h"
 
+/* A second runtime goes where the first one goes. */
+static __always_inline void seconds_copy(__u32 from_tgid, const struct pv_proc_id *to)
+{
+	struct pv_proc *from = bpf_map_lookup_elem(&seconds, &from_tgid), copy;
+	__u32 tgid = to->tgid;
+
+	if (!from)
+		return;
+	copy = *from;
+	copy.id = *to;
+	bpf_map_update_elem(&seconds, &tgid, &copy, BPF_ANY);
+}
+
 static __always_inline void procs_put(__u32 tgid, const struct pv_proc *proc)
 {
 	if (bpf_map_update_elem(&procs, &tgid, proc, BPF_ANY))
@@ -44,11 +57,13 @@ int BPF_PROG(process_fork, struct task_struct *parent, struct task_struct *child
 	copy.id = child_id;
 	copy.tick_cnt = 0;
 	copy.lost_cnt = 0;
+	if (copy.has_second)
+		seconds_copy(parent_tgid, &child_id);
 	procs_put(child_id.tgid, &copy);
 	if (copy.state == PV_PROC_NOT_PYTHON)
 		return 0;
 	/* Only one whose origin is not known yet needs to be looked at before its first tick. */
-	emit_lifecycle(PV_EVENT_FORK, &child_id, &parent_id, 0,
+	emit_lifecycle(PV_EVENT_FORK, child, &child_id, &parent_id, 0,
 	               copy.state == PV_PROC_UNDECIDED ? BPF_RB_FORCE_WAKEUP : emit_flags());
 	return 0;
 }
@@ -82,7 +97,7 @@ static __always_inline void emit_exec(struct task_struct *task, const struct pv_
 		return;
 	event = (struct pv_exec *)scratch->out;
 	len = BPF_CORE_READ(task, mm, arg_end) - start;
-	emit_header(&event->hdr, PV_EVENT_EXEC, &proc->id);
+	emit_header(&event->hdr, PV_EVENT_EXEC, task, &proc->id);
 	task_exe(task, &event->exe);
 	event->state = proc->state;
 	event->cmdline_cut = len > PV_CMDLINE_MAX;
@@ -114,8 +129,10 @@ int BPF_PROG(process_exec, struct task_struct *task)
 		flags = old->flags;
 		lost_cnt = old->lost_cnt;
 	}
-	if (!pv_all && !(flags & PV_PROC_WANTED))
+	if ((!pv_all && !(flags & PV_PROC_WANTED)) || !reader_sees(task))
 		return 0;
+	if (old && old->has_second)
+		bpf_map_delete_elem(&seconds, &id.tgid);
 	fresh.id = id;
 	fresh.flags = flags;
 	known = exe_configure(task, &fresh);
@@ -142,13 +159,18 @@ int BPF_PROG(process_exit, struct task_struct *task)
 	/* What was asked for is waited for, whatever it has become; the end of a shell can wait. */
 	urgent = proc->state != PV_PROC_NOT_PYTHON || proc->flags & PV_PROC_WANTED;
 	lost_cnt = proc_id_equal(&proc->id, &id) ? proc->lost_cnt : 0;
+	if (proc->has_second)
+		bpf_map_delete_elem(&seconds, &id.tgid);
 	bpf_map_delete_elem(&procs, &id.tgid);
-	emit_lifecycle(PV_EVENT_EXIT, &id, NULL, lost_cnt,
+	emit_lifecycle(PV_EVENT_EXIT, task, &id, NULL, lost_cnt,
 	               urgent ? BPF_RB_FORCE_WAKEUP : emit_flags());
 	return 0;
 }
 
-/* Every process that runs now, as a stream of struct pv_listed. */
+/*
+ * Every process that runs now and that the reader of the list sees, as a stream of struct pv_listed.
+ * Who reads is noted.
+ */
 SEC("iter/task")
 int list_processes(struct bpf_iter__task *ctx)
 {
@@ -157,7 +179,9 @@ int list_processes(struct bpf_iter__task *ctx)
 
 	if (!task || task->pid != task->tgid || task->flags & PF_KTHREAD)
 		return 0;
+	reader_note(task_current());
 	task_proc_id(task, &listed.id);
+	listed.pid = reader_pid_of_process(task, &listed.id);
 	task_exe(task, &listed.exe);
 	bpf_seq_write(ctx->meta->seq, &listed, sizeof(listed));
 	return 0;

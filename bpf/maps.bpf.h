@@ -28,6 +28,14 @@ struct procs_map {
 	__type(value, struct pv_proc);
 };
 
+/* tgid -> the second runtime of those few processes that have two. */
+struct seconds_map {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, PV_MAX_SECONDS);
+	__type(key, __u32);
+	__type(value, struct pv_proc);
+};
+
 struct layouts_map {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(max_entries, PV_MAX_LAYOUTS);
@@ -57,6 +65,7 @@ struct events_map {
 };
 
 extern struct procs_map procs SEC(".maps");
+extern struct seconds_map seconds SEC(".maps");
 extern struct layouts_map layouts SEC(".maps");
 extern struct exes_map exes SEC(".maps");
 extern struct counters_map counters SEC(".maps");
@@ -68,6 +77,14 @@ extern const volatile bool pv_all;
 extern const volatile bool pv_task_work;
 /* Bytes of unread records in the ring at which the reader is woken early. */
 extern const volatile __u32 pv_wake_bytes;
+
+/*
+ * The pid namespace of user space, which names processes by its numbers: a struct pid_namespace *, and
+ * how deep it lies. Level 0 is the first one, whose numbers are the kernel's own. Set by
+ * list_processes.
+ */
+extern __u64 pv_reader_ns;
+extern __u32 pv_reader_level;
 
 static __always_inline void count(enum pv_counter counter)
 {

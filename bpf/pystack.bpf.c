@@ -501,6 +501,10 @@ static __always_inline void epoch_begin(struct pv_walk *walk, const struct pv_la
 	bpf_probe_read_user(&interp, sizeof(interp),
 	                    (void *)(walk->tstate + layout->tstate.interp));
 	walk->sample.interp = interp;
+	walk->sample.interp_id = 0;
+	if (layout->interp_id != PV_NO_FIELD)
+		bpf_probe_read_user(&walk->sample.interp_id, sizeof(walk->sample.interp_id),
+		                    (void *)(interp + layout->interp_id));
 	if (layout->interp_code_generation == PV_NO_FIELD ||
 	    bpf_probe_read_user(&generation, sizeof(generation),
 	                        (void *)(interp + layout->interp_code_generation))) {

@@ -56,7 +56,7 @@ struct pv_window {
 	__u64 start; /* address of bytes[0] */
 	__u32 len;
 	__u32 at;
-	__u8 bytes[PV_WINDOW + PV_FRAME_READ_MAX];
+	__u8 bytes[PV_WINDOW + PV_FRAME_READ_MAX] __attribute__((aligned(8)));
 };
 
 /* Reads that found no memory, of one walk; more are met by the next one. */

@@ -9,6 +9,9 @@
 #define TSD_KEY_MAX 1024 /* PTHREAD_KEYS_MAX */
 #define TSD_BLOCK   32   /* glibc: PTHREAD_KEY_2NDLEVEL_SIZE */
 
+/* sizeof(PyThreadState) is 368 in 3.10 and 360 in 3.11. */
+#define TSTATE_SIZE_MAX 512
+
 /* 0 if it is not in memory, which @fault tells. */
 static __always_inline __u64 read_u64(struct pv_fault *fault, __u64 addr)
 {
@@ -84,10 +87,113 @@ static __always_inline __u64 gilstate_key_read(const struct pv_proc *proc, __u64
 	return tsd_read(&proc->tsd, tp, tss.key, fault);
 }
 
-__hidden __u64 pystate_find(const struct pv_proc *proc, const struct pv_layout *layout, __u64 tp,
-                            struct pv_fault *fault)
+/* Whose is the state that holds the GIL? */
+enum holder {
+	HOLDER_OTHER,
+	HOLDER_OURS,
+	HOLDER_UNKNOWN,
+};
+
+/*
+ * 3.10 and 3.11: PyThreadState.cframe is a local variable of the innermost eval loop, so it lies on
+ * the stack of the thread that runs there, whoever made the state (Python/ceval.c,
+ * _PyEval_EvalFrameDefault).
+ */
+static __always_inline enum holder holder_by_stack(const struct pv_layout *layout,
+                                                   const struct pv_thread *thread, __u64 tstate,
+                                                   struct pv_fault *fault)
 {
-	__u64 tstate;
+	__u64 cframe;
+
+	if (layout->tstate.cframe == PV_NO_FIELD || !thread->sp || thread->sp >= thread->stack_top)
+		return HOLDER_UNKNOWN;
+	cframe = read_u64(fault, tstate + layout->tstate.cframe);
+	/* The root one is part of the state: no function runs, or none did just now. */
+	if (cframe - tstate < TSTATE_SIZE_MAX)
+		return HOLDER_UNKNOWN;
+	return cframe >= thread->sp && cframe < thread->stack_top ? HOLDER_OURS : HOLDER_OTHER;
+}
+
+struct scan_ctx {
+	const __u64 *words;
+	__u64 wanted;
+	__u32 cnt;
+	bool found;
+};
+
+static long scan_one(__u32 index, void *data)
+{
+	struct scan_ctx *ctx = data;
+
+	if (index >= ctx->cnt || index >= PV_STACK_SCAN / sizeof(__u64))
+		return 1;
+	ctx->found = ctx->words[index] == ctx->wanted;
+	return ctx->found;
+}
+
+/*
+ * Up to 3.9: whoever calls the eval loop has the frame object that runs in a register of the caller's,
+ * which the loop saves on its stack. Needs sp to be known.
+ */
+static __always_inline bool frame_is_on_stack(const struct pv_layout *layout,
+                                              const struct pv_thread *thread, __u64 tstate,
+                                              struct pv_fault *fault)
+{
+	__u64 len = thread->stack_top - thread->sp;
+	struct scan_ctx ctx = { .words = thread->scratch };
+
+	if (!thread->scratch || layout->tstate.frame == PV_NO_FIELD || !thread->sp ||
+	    thread->sp >= thread->stack_top)
+		return false;
+	ctx.wanted = read_u64(fault, tstate + layout->tstate.frame);
+	if (len > PV_STACK_SCAN)
+		len = PV_STACK_SCAN;
+	if (!ctx.wanted || bpf_probe_read_user(thread->scratch, len, (void *)thread->sp))
+		return false;
+	ctx.cnt = len / sizeof(__u64);
+	bpf_loop(PV_STACK_SCAN / sizeof(__u64), scan_one, &ctx, 0);
+	return ctx.found;
+}
+
+/*
+ * Where no C frame tells: the maker of a state is most often who uses it, and has it as its first one.
+ * Otherwise one thread may have made it for another, or keep one for each of several interpreters: then
+ * the frame on the stack decides. @first: the state in the thread's key.
+ */
+static __always_inline bool holder_is_ours(const struct pv_layout *layout,
+                                           const struct pv_thread *thread, __u64 tstate,
+                                           __u64 first, struct pv_fault *fault)
+{
+	if (read_u64(fault, tstate + layout->tstate.thread_id) == thread->tp)
+		return !first || first == tstate || !thread->scratch ||
+		       frame_is_on_stack(layout, thread, tstate, fault);
+	return !first && frame_is_on_stack(layout, thread, tstate, fault);
+}
+
+/* Up to 3.11 one word names the holder of the GIL. 0: that is another thread, or nobody. */
+static __always_inline __u64 holder_find(const struct pv_proc *proc, const struct pv_layout *layout,
+                                         const struct pv_thread *thread, __u64 first,
+                                         struct pv_fault *fault)
+{
+	__u64 tstate = proc->tstate_current ? read_u64(fault, proc->tstate_current) : 0;
+
+	if (!tstate)
+		return 0;
+	switch (holder_by_stack(layout, thread, tstate, fault)) {
+	case HOLDER_OURS:
+		return tstate;
+	case HOLDER_OTHER:
+		return 0;
+	case HOLDER_UNKNOWN:
+		break;
+	}
+	return holder_is_ours(layout, thread, tstate, first, fault) ? tstate : 0;
+}
+
+__hidden __u64 pystate_find(const struct pv_proc *proc, const struct pv_layout *layout,
+                            const struct pv_thread *thread, struct pv_fault *fault)
+{
+	__u64 tstate, first, tp = thread->tp;
 
 	fault->addr = 0;
 	fault->len = 0;
@@ -102,14 +208,45 @@ __hidden __u64 pystate_find(const struct pv_proc *proc, const struct pv_layout *
 			return tls_read(&proc->tls_gilstate, tp, fault);
 		return gilstate_key_read(proc, tp, fault);
 	}
-	/*
-	 * Up to 3.11 one word names the holder of the GIL. It is this thread's if it was made on
-	 * it. Otherwise this thread runs without the GIL and its key says which state is its own.
-	 */
-	if (proc->tstate_current) {
-		tstate = read_u64(fault, proc->tstate_current);
-		if (tstate && read_u64(fault, tstate + layout->tstate.thread_id) == tp)
-			return tstate;
+	/* Without the GIL the key says which state is its own. */
+	first = gilstate_key_read(proc, tp, fault);
+	tstate = holder_find(proc, layout, thread, first, fault);
+	return tstate ? tstate : first;
+}
+
+/* Is any Python function on the stack of @tstate? */
+static __always_inline bool has_frames(const struct pv_layout *layout, __u64 tstate)
+{
+	struct pv_fault fault;
+	__u64 frame;
+
+	if (layout->chain == PV_CHAIN_CFRAME) {
+		frame = read_u64(&fault, tstate + layout->tstate.cframe);
+		return frame && read_u64(&fault, frame + layout->cframe.current_frame);
 	}
-	return gilstate_key_read(proc, tp, fault);
+	frame = read_u64(&fault, tstate + layout->tstate.frame);
+	if (layout->tstate.base_frame != PV_NO_FIELD &&
+	    frame == read_u64(&fault, tstate + layout->tstate.base_frame))
+		return false;
+	return frame;
+}
+
+static __always_inline bool is_attached(const struct pv_proc *proc, __u64 tp, __u64 tstate)
+{
+	struct pv_fault fault;
+
+	if (proc->tls_tstate.kind != PV_TLS_NONE)
+		return tls_read(&proc->tls_tstate, tp, &fault) == tstate;
+	return proc->tstate_current && read_u64(&fault, proc->tstate_current) == tstate;
+}
+
+__hidden __u32 pystate_rank(const struct pv_proc *proc, const struct pv_layout *layout,
+                            const struct pv_thread *thread, __u64 tstate)
+{
+	if (!tstate)
+		return 0;
+	if (!has_frames(layout, tstate))
+		return 1;
+	/* One that calls into the other most often gives its lock up before. */
+	return is_attached(proc, thread->tp, tstate) ? 3 : 2;
 }

@@ -38,8 +38,8 @@ static __always_inline void fill_sample(struct pv_walk *walk, struct task_struct
 {
 	struct pv_sample *sample = &walk->sample;
 
-	emit_header(&sample->hdr, PV_EVENT_SAMPLE, &proc->id);
-	sample->tid = (__u32)bpf_get_current_pid_tgid();
+	emit_header(&sample->hdr, PV_EVENT_SAMPLE, task, &proc->id);
+	sample->tid = reader_tid(task, (__u32)bpf_get_current_pid_tgid());
 	sample->layout = proc->layout;
 	sample->thread_start_ns = TASK_FIELD(task, start_boottime);
 	sample->tstate = walk->tstate;
@@ -65,8 +65,11 @@ static __always_inline __u32 send_sample(struct pv_walk *walk)
 static __always_inline __u32 no_state(struct pv_walk *walk, struct task_struct *task,
                                       const struct pv_proc *proc)
 {
-	if (!walk->faults.at[0].len)
+	if (!walk->faults.at[0].len) {
+		/* A thread, perhaps, of a runtime that was loaded since. */
+		ask_for(task, &proc->id);
 		return PV_CNT_NO_STATE;
+	}
 	walk->faults.cnt = 1;
 	walk->walked_cnt = 0;
 	walk->new_cnt = 0;
@@ -76,24 +79,65 @@ static __always_inline __u32 no_state(struct pv_walk *walk, struct task_struct *
 	return deferred_begin(walk, proc) ? PV_CNT_PENDING : PV_CNT_NO_STATE;
 }
 
+/* The layout of @proc's runtime, and in @tstate the state that @thread has in it. NULL: no such layout. */
+static __always_inline const struct pv_layout *runtime_look(const struct pv_proc *proc,
+                                                            const struct pv_thread *thread,
+                                                            struct pv_fault *fault, __u64 *tstate)
+{
+	__u32 key = proc->layout;
+	const struct pv_layout *layout = bpf_map_lookup_elem(&layouts, &key);
+
+	*tstate = layout ? pystate_find(proc, layout, thread, fault) : 0;
+	return layout;
+}
+
+/* If the thread runs in the other runtime of the process make that the one of @proc. */
+static __always_inline void runtime_second(struct pv_proc *proc, const struct pv_layout **layout,
+                                           const struct pv_thread *thread, __u64 *tstate)
+{
+	__u32 tgid = proc->id.tgid;
+	struct pv_proc *second = bpf_map_lookup_elem(&seconds, &tgid);
+	const struct pv_layout *second_layout;
+	struct pv_fault fault = {};
+	__u64 second_tstate;
+
+	if (!second || !proc_id_equal(&second->id, &proc->id))
+		return;
+	second_layout = runtime_look(second, thread, &fault, &second_tstate);
+	if (!second_layout || pystate_rank(second, second_layout, thread, second_tstate) <=
+	                              pystate_rank(proc, *layout, thread, *tstate))
+		return;
+	*proc = *second;
+	*layout = second_layout;
+	*tstate = second_tstate;
+}
+
 static __always_inline __u32 sample_python(struct bpf_perf_event_data *ctx,
                                            struct task_struct *task, struct scratch *scratch)
 {
-	const struct pv_proc *proc = &scratch->proc;
+	struct pv_proc *proc = &scratch->proc;
 	struct pv_walk *walk = &scratch->walk;
-	__u64 tp = task_thread_pointer(task);
-	struct pv_layout *layout;
-	__u32 key = proc->layout;
+	struct pv_thread thread = {};
+	const struct pv_layout *layout;
+	__u64 tstate = 0;
 
-	layout = bpf_map_lookup_elem(&layouts, &key);
+	thread.tp = task_thread_pointer(task);
+	thread.sp = user_stack_pointer(ctx);
+	thread.stack_top = task_stack_top(task, thread.tp);
+	/* The walk begins with an empty window. */
+	_Static_assert(sizeof(walk->window.bytes) >= PV_STACK_SCAN, "the scan fits in");
+	thread.scratch = (__u64 *)walk->window.bytes;
+	layout = runtime_look(proc, &thread, &walk->faults.at[0], &tstate);
 	if (!layout)
 		return PV_CNT_UNKNOWN_LAYOUT;
+	if (proc->has_second)
+		runtime_second(proc, &layout, &thread, &tstate);
+	walk->tstate = tstate;
 	walk->PyCode_Type = proc->PyCode_Type;
 	walk->proc_tag = proc->id.start_ns * 31 + ((__u64)proc->id.tgid << 32) + proc->id.exec_id;
-	walk->sample.thread_ident = tp;
+	walk->sample.thread_ident = thread.tp;
 	if (layout->chain != PV_CHAIN_FRAMEOBJECT)
 		user_regs_read(ctx, walk->regs);
-	walk->tstate = pystate_find(proc, layout, tp, &walk->faults.at[0]);
 	if (!walk->tstate)
 		return no_state(walk, task, proc);
 	pystack_walk(walk, layout);
@@ -109,7 +153,7 @@ static __always_inline __u32 sample_python(struct bpf_perf_event_data *ctx,
 		count(PV_CNT_RESCUED_CFRAME);
 	if (walk->from_register)
 		count(PV_CNT_RESCUED_REGISTER);
-	symbols_send(walk, layout, &proc->id);
+	symbols_send(walk, layout, proc);
 	fill_sample(walk, task, proc);
 	return send_sample(walk);
 }

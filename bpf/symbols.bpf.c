@@ -203,7 +203,7 @@ static __always_inline void symbol_fill(struct symbol_scratch *s, const struct p
 struct send_ctx {
 	struct pv_walk *walk;
 	const struct pv_layout *layout;
-	const struct pv_proc_id *proc;
+	const struct pv_proc *proc;
 };
 
 /* May this CPU send one more now? */
@@ -246,7 +246,8 @@ static long send_one(__u32 index, void *data)
 		ctx->walk->symbols_lack = 1;
 		return 0;
 	}
-	emit_header(&RECORD(s)->hdr, PV_EVENT_SYMBOL, ctx->proc);
+	emit_header(&RECORD(s)->hdr, PV_EVENT_SYMBOL, task_current(), &ctx->proc->id);
+	RECORD(s)->layout = ctx->proc->layout;
 	RECORD(s)->code = code;
 	RECORD(s)->fp = fp;
 	RECORD(s)->flags = 0;
@@ -273,7 +274,7 @@ static long send_one(__u32 index, void *data)
 }
 
 __hidden void symbols_send(struct pv_walk *walk, const struct pv_layout *layout,
-                           const struct pv_proc_id *proc)
+                           const struct pv_proc *proc)
 {
 	struct send_ctx ctx = { walk, layout, proc };
 

@@ -47,10 +47,23 @@ struct mm_struct {
 	unsigned long arg_start;
 	unsigned long arg_end;
 	struct file *exe_file;
+	unsigned long start_stack;
 };
 
 struct signal_struct {
 	atomic_t live;
+};
+
+struct pid_namespace;
+
+struct upid {
+	int nr;
+	struct pid_namespace *ns;
+};
+
+struct pid {
+	unsigned int level;
+	struct upid numbers[1]; /* level + 1 of them */
 };
 
 struct task_struct {
@@ -60,6 +73,7 @@ struct task_struct {
 	struct task_struct *group_leader;
 	struct signal_struct *signal;
 	struct mm_struct *mm;
+	struct pid *thread_pid;
 	__u64 start_boottime; /* ns, CLOCK_BOOTTIME; real_start_time before 5.5 */
 	__u64 self_exec_id;   /* u32 before 5.6 (kernel commit d1e7fd6462ca) */
 	char comm[16];

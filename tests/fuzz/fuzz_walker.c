@@ -111,7 +111,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	/* Most types would be wrong ones and end the walk. */
 	walk->PyCode_Type = tp & 2 ? 0 : proc.PyCode_Type;
 	walk->proc_tag = proc.id.start_ns;
-	walk->tstate = pystate_find(&proc, &layout, tp, &walk->faults.at[0]);
+	walk->tstate =
+		pystate_find(&proc, &layout, &(struct pv_thread){ .tp = tp }, &walk->faults.at[0]);
 	host_walk(walk, &layout);
 	check_walk(walk);
 	walk->tstate = tp;

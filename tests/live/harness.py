@@ -86,13 +86,13 @@ def clean_environment():
 class Target:
     """A running target program. What it prints after `ready` is for whoever wants it."""
 
-    def __init__(self, command, wait=True, env=None):
+    def __init__(self, command, wait=True, env=None, word='ready'):
         self.command = command
         self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
                                         env=env or clean_environment(), start_new_session=True)
         self.pid = self.process.pid
         if wait:
-            self.expect('ready')
+            self.expect(word)
 
     def expect(self, word):
         """Its next line, which must be this word."""
@@ -267,20 +267,29 @@ class Workshop:
             assert target.alive()
             time.sleep(0.02)
 
-    def adopt(self, command, env=None):
-        """Start any command that says `ready`."""
-        made = Target(command, env=env)
+    def adopt(self, command, env=None, word='ready'):
+        """Start any command that says `ready`, or another word."""
+        made = Target(command, env=env, word=word)
         self.running.append(made)
         return made
+
+    @staticmethod
+    def until_cpu(target, seconds):
+        """Wait until the target has used that much more CPU time."""
+        end = target.cpu_s() + seconds
+        while target.cpu_s() < end:
+            assert target.alive()
+            time.sleep(0.02)
 
     def output(self, extension='.pb.gz'):
         self.made += 1
         return os.path.join(self.folder, f'{self.made}{extension}')
 
-    def begin(self, *arguments, rate=None, seconds=None, extension='.pb.gz', after=(), feed=b''):
-        """Start `pitviper record`; `after` follows `--`, `feed` is its input."""
+    def begin(self, *arguments, rate=None, seconds=None, extension='.pb.gz', after=(), feed=b'',
+              before=()):
+        """Start `pitviper record`; `after` follows `--`, `feed` is its input, `before` starts it."""
         path = self.output(extension)
-        command = [self.pitviper, 'record', *map(str, arguments), '-o', path]
+        command = [*before, self.pitviper, 'record', *map(str, arguments), '-o', path]
         command += ['-r', str(rate)] if rate else []
         command += ['-d', str(seconds)] if seconds else []
         command += ['--', *after] if after else []

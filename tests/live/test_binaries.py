@@ -9,7 +9,7 @@ import subprocess
 import pytest
 
 from conftest import INTERPRETERS
-from harness import TARGETS, clean_environment
+from harness import clean_environment
 
 SPIN = '''
 import os
@@ -114,7 +114,7 @@ def assert_recorded(workshop, targets, version, build):
     for name, target in targets.items():
         found = {tuple(frame.name for frame in stack) for stack, _ in recording.stacks(target.pid)}
         assert found == {('<module>', 'spin_here')}, f'{name}: {found}\n{recording.messages}'
-        assert recording.count(target.pid) >= recording.expected(target), name
+        assert recording.count(target.pid) > 10, f'{name}: {recording.messages}'
 
 
 def variants(host, workshop, folder):
@@ -147,11 +147,11 @@ def test_upgraded(host, workshop, tmp_path):
     assert_recorded(workshop, targets, version, 'shared' if host.library else 'static')
 
 
-def test_deleted_program_with_few_rights(workshop, tmp_path):
+@pytest.mark.parametrize('static', [HOSTS['static']] if HOSTS['static'] else [])
+def test_deleted_program_with_few_rights(static, workshop, tmp_path):
     """/proc/PID/map_files takes CAP_CHECKPOINT_RESTORE or CAP_SYS_ADMIN; a program needs neither."""
-    host = HOSTS['static']
-    path = copy(host.program, str(tmp_path), 'python')
-    target = host.start(workshop, program=path)
+    path = copy(static.program, str(tmp_path), 'python')
+    target = static.start(workshop, program=path)
     os.unlink(path)
     kept = 'sys_ptrace', 'dac_read_search'
     bounds = '-all,' + ','.join('+' + name for name in kept)

@@ -31,6 +31,13 @@ static struct pv_proc *entry_of(uint32_t tgid)
 	return NULL;
 }
 
+int kern__set_second(struct kern *kern, const struct pv_proc *proc)
+{
+	(void)kern;
+	(void)proc;
+	return 0;
+}
+
 int kern__get_proc(struct kern *kern, uint32_t tgid, struct pv_proc *proc)
 {
 	(void)kern;
@@ -115,17 +122,17 @@ static void test_an_index_is_used_again(void **state)
 	const struct pv_proc_id a = { .tgid = NOBODY, .start_ns = 1 };
 	const struct pv_proc_id b = { .tgid = NOBODY, .start_ns = 2 };
 	const struct pv_proc_id c = { .tgid = NOBODY, .start_ns = 3 };
-	uint32_t first = images__get(images, &a), second;
+	uint32_t first = images__get(images, &a, a.tgid), second;
 
 	images__gone(images, first);
 	assert_int_equal(images__find(images, &a), IMAGE_NONE);
 	assert_int_equal(images__ended(images), IMAGE_NONE);
-	assert_int_equal(images__get(images, &b), first);
+	assert_int_equal(images__get(images, &b, b.tgid), first);
 	/* Something was recorded of it: it must be found until that is taken away. */
 	images__at(images, first)->recorded = (struct recorded *)state;
 	images__gone(images, first);
 	assert_int_equal(images__find(images, &b), first);
-	second = images__get(images, &c);
+	second = images__get(images, &c, c.tgid);
 	assert_int_not_equal(second, first);
 	assert_int_equal(images__alive_cnt(images), 1);
 	assert_int_equal(images__alive(images, 0), second);
@@ -135,7 +142,7 @@ static void test_an_index_is_used_again(void **state)
 	assert_int_equal(images__find(images, &b), IMAGE_NONE);
 	assert_null(images__at(images, first)->recorded);
 	/* It came late: it is somebody new. */
-	assert_int_equal(images__get(images, &b), first);
+	assert_int_equal(images__get(images, &b, b.tgid), first);
 }
 
 /* Those that ended are forgotten in that order, and their number leaves nothing behind. */
@@ -146,7 +153,7 @@ static void test_many_ends(void **state)
 	uint32_t most = 0;
 
 	for (id.start_ns = 1; id.start_ns <= 1000; id.start_ns++) {
-		uint32_t index = images__get(images, &id);
+		uint32_t index = images__get(images, &id, id.tgid);
 
 		images__at(images, index)->recorded = (struct recorded *)state;
 		images__gone(images, index);
@@ -170,11 +177,11 @@ static void test_a_reused_pid(void **state)
 	uint32_t index;
 
 	earlier.start_ns -= 5 * NSEC_PER_SEC;
-	index = images__get(images, &earlier);
+	index = images__get(images, &earlier, earlier.tgid);
 	assert_int_equal(images__look(images, index, NULL, 0), -ESRCH);
 	assert_int_equal(table_cnt, 0);
 	kern__set_proc(NULL, &now);
-	index = images__get(images, &earlier);
+	index = images__get(images, &earlier, earlier.tgid);
 	assert_int_equal(images__look(images, index, NULL, 0), -ESRCH);
 	assert_memory_equal(entry_of(now.id.tgid), &now, sizeof(now));
 	assert_int_equal(images__alive_cnt(images), 0);
@@ -188,7 +195,7 @@ static void test_an_exec_meanwhile(void **state)
 	uint32_t old, index;
 
 	before.exec_id--;
-	old = images__get(images, &before);
+	old = images__get(images, &before, before.tgid);
 	images__at(images, old)->target = true;
 	images__at(images, old)->flags = PV_PROC_WANTED;
 	kern__set_proc(NULL, &now);
@@ -197,7 +204,7 @@ static void test_an_exec_meanwhile(void **state)
 	/* A target waits for its exec event. */
 	images__sweep(images, 8);
 	assert_true(images__at(images, old)->alive);
-	index = images__get(images, &now.id);
+	index = images__get(images, &now.id, now.id.tgid);
 	images__replaced(images, old, index);
 	assert_true(images__at(images, index)->target);
 	assert_int_equal(images__look(images, index, NULL, 0), 0);
@@ -215,7 +222,7 @@ static void test_an_exec_not_told(void **state)
 
 	old.id.exec_id--;
 	kern__set_proc(NULL, &old);
-	index = images__get(images, &id);
+	index = images__get(images, &id, id.tgid);
 	assert_int_equal(images__look(images, index, NULL, 0), 0);
 	assert_int_equal(entry_of(id.tgid)->id.exec_id, id.exec_id);
 	assert_int_equal(entry_of(id.tgid)->flags, old.flags);
@@ -227,12 +234,12 @@ static void test_a_copy_older_than_ours(void **state)
 	struct images *images = *state;
 	const struct pv_proc_id parent = { .tgid = NOBODY, .start_ns = 1 };
 	struct pv_proc child = { .id = self(), .state = PV_PROC_UNDECIDED };
-	uint32_t from = images__get(images, &parent), to;
+	uint32_t from = images__get(images, &parent, parent.tgid), to;
 
 	images__at(images, from)->state = PV_PROC_PYTHON;
 	images__at(images, from)->look_cnt = 1;
 	kern__set_proc(NULL, &child);
-	images__forked(images, &child.id, &parent);
+	images__forked(images, &child.id, child.id.tgid, &parent);
 	to = images__find(images, &child.id);
 	assert_int_equal(images__at(images, to)->state, PV_PROC_PYTHON);
 	images__look_due(images, clock_ns(CLOCK_MONOTONIC));
@@ -244,7 +251,7 @@ static void test_asked(void **state)
 {
 	struct images *images = *state;
 	struct pv_proc_id id = self();
-	uint32_t index = images__get(images, &id);
+	uint32_t index = images__get(images, &id, id.tgid);
 	uint64_t due_ns;
 
 	assert_int_equal(images__look(images, index, NULL, 0), 0);
@@ -268,11 +275,11 @@ static void test_ends_are_found(void **state)
 	for (uint32_t i = 0; i < 10; i++) {
 		const struct pv_proc proc = { .id = { .tgid = NOBODY + i, .start_ns = 1 } };
 
-		images__get(images, &proc.id);
+		images__get(images, &proc.id, proc.id.tgid);
 		if (i % 2)
 			kern__set_proc(NULL, &proc); /* an update that crossed the exit */
 	}
-	images__get(images, &id);
+	images__get(images, &id, id.tgid);
 	for (int round = 0; round < 4; round++)
 		images__sweep(images, 4);
 	assert_int_equal(images__alive_cnt(images), 1);

@@ -52,7 +52,8 @@ static void check_layout(const struct pv_layout *layout)
 		assert_true(inside(frame->owner, 1, 0, frame->read_len));
 		assert_int_equal(frame->owner_generator, 1);
 	}
-	assert_true((layout->chain == PV_CHAIN_CFRAME) == (layout->tstate.cframe != PV_NO_FIELD));
+	assert_true((layout->chain == PV_CHAIN_CFRAME || layout->version == 0x030a) ==
+	            (layout->tstate.cframe != PV_NO_FIELD));
 	assert_true((layout->chain == PV_CHAIN_CFRAME) == (layout->tstate.frame == PV_NO_FIELD));
 }
 

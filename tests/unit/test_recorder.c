@@ -19,6 +19,13 @@
 #define LATER     UINT64_MAX
 
 /* The kernel side knows nobody. */
+int kern__set_second(struct kern *kern, const struct pv_proc *proc)
+{
+	(void)kern;
+	(void)proc;
+	return 0;
+}
+
 int kern__get_proc(struct kern *kern, uint32_t tgid, struct pv_proc *proc)
 {
 	(void)kern;
@@ -87,7 +94,7 @@ static uint32_t image(struct fixture *f, uint32_t number)
 {
 	const struct pv_proc_id id = { .tgid = NOBODY, .exec_id = 1, .start_ns = number + 1 };
 
-	return images__get(f->images, &id);
+	return images__get(f->images, &id, NOBODY);
 }
 
 static void command(struct fixture *f, uint32_t index, const char *cmdline)
@@ -300,7 +307,7 @@ static void test_identity(void **state)
 		                          { NOBODY, 1, 7000 } };
 
 	for (uint32_t i = 0; i < 3; i++) {
-		uint32_t index = images__get(f->images, &ids[i]);
+		uint32_t index = images__get(f->images, &ids[i], NOBODY);
 
 		command(f, index, "python3 x.py");
 		assert_int_equal(sample(f, index, 1, 2), 0);

@@ -199,7 +199,7 @@ static void check_python(struct py_cache *cache, const char *python)
 		child_end(&child);
 		return;
 	}
-	assert_int_equal(py_runtime__find(cache, child.pid, &runtime), 0);
+	assert_int_equal(py_runtime__find(cache, child.pid, &runtime, 1), 0);
 	print_message("%s: %s %s, %s%s\n", python, runtime.version, runtime.build, runtime.source,
 	              runtime.reason);
 	assert_string_equal(runtime.version, self.version);
@@ -323,7 +323,7 @@ static void check_recipes(struct py_cache *cache, const char *python)
 		child_end(&child);
 		return;
 	}
-	assert_int_equal(py_runtime__find(cache, pid, &runtime), 0);
+	assert_int_equal(py_runtime__find(cache, pid, &runtime, 1), 0);
 	assert_int_equal(runtime.proc.state, PV_PROC_PYTHON);
 	tstate = main_tstate(pid, &runtime, live_interpreters_head(pid, &runtime));
 	assert_true(tstate != 0);
@@ -364,16 +364,16 @@ static void test_not_python(void **state)
 	size_t misses;
 
 	(void)state;
-	assert_int_equal(py_runtime__find(cache, getpid(), &runtime), 0);
+	assert_int_equal(py_runtime__find(cache, getpid(), &runtime, 1), 0);
 	assert_int_equal(runtime.proc.state, PV_PROC_NOT_PYTHON);
 	assert_string_equal(runtime.version, "");
 	assert_string_equal(runtime.reason, "");
 	misses = py_cache__miss_cnt(cache);
 	assert_true(misses > 1);
 	/* Known files are not read again. */
-	assert_int_equal(py_runtime__find(cache, getpid(), &runtime), 0);
+	assert_int_equal(py_runtime__find(cache, getpid(), &runtime, 1), 0);
 	assert_int_equal(py_cache__miss_cnt(cache), misses);
-	assert_int_equal(py_runtime__find(cache, INT32_MAX, &runtime), -ESRCH);
+	assert_int_equal(py_runtime__find(cache, INT32_MAX, &runtime, 1), -ESRCH);
 	py_cache__free(cache);
 }
 
@@ -404,11 +404,11 @@ static void test_undecided(void **state)
 	assert_int_equal(write(fd, self.data, self.len), self.len);
 	map = mmap(NULL, self.len, PROT_READ | PROT_EXEC, MAP_PRIVATE, fd, 0);
 	assert_ptr_not_equal(map, MAP_FAILED);
-	assert_int_equal(py_runtime__find(cache, getpid(), &runtime), 0);
+	assert_int_equal(py_runtime__find(cache, getpid(), &runtime, 1), 0);
 	assert_int_equal(runtime.proc.state, PV_PROC_UNDECIDED);
 	assert_true(runtime.reason[0] != '\0');
 	munmap(map, self.len);
-	assert_int_equal(py_runtime__find(cache, getpid(), &runtime), 0);
+	assert_int_equal(py_runtime__find(cache, getpid(), &runtime, 1), 0);
 	assert_int_equal(runtime.proc.state, PV_PROC_NOT_PYTHON);
 	close(fd);
 	buf_free(&self);
@@ -470,7 +470,7 @@ static bool check_fingerprint(struct py_cache *cache, const char *python)
 		child_end(&child);
 		return false;
 	}
-	assert_int_equal(py_runtime__find(cache, child.pid, &runtime), 0);
+	assert_int_equal(py_runtime__find(cache, child.pid, &runtime, 1), 0);
 	child_end(&child);
 	snprintf(off, sizeof(off), "%u", runtime.layout.code.fp_off);
 	snprintf(size, sizeof(size), "%u", PV_FP_BYTES);
@@ -513,7 +513,7 @@ static void check_startup(struct py_cache *cache, const char *python)
 	while (last != PV_PROC_PYTHON) {
 		struct pollfd ready = { .fd = child.from, .events = POLLIN };
 
-		if (py_runtime__find(cache, child.pid, &runtime))
+		if (py_runtime__find(cache, child.pid, &runtime, 1))
 			break; /* between two images */
 		assert_int_not_equal(runtime.proc.state, PV_PROC_UNSUPPORTED);
 		/* Before the exec the child is this program. */
@@ -523,7 +523,7 @@ static void check_startup(struct py_cache *cache, const char *python)
 			break;
 	}
 	assert_true(child_report(&child, &self));
-	assert_int_equal(py_runtime__find(cache, child.pid, &runtime), 0);
+	assert_int_equal(py_runtime__find(cache, child.pid, &runtime, 1), 0);
 	assert_int_equal(runtime.proc.state, PV_PROC_PYTHON);
 	child_end(&child);
 }

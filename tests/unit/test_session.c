@@ -112,6 +112,13 @@ int kern__set_proc(struct kern *kern, const struct pv_proc *proc)
 	return 0;
 }
 
+int kern__set_second(struct kern *kern, const struct pv_proc *proc)
+{
+	(void)kern;
+	(void)proc;
+	return 0;
+}
+
 int kern__get_proc(struct kern *kern, uint32_t tgid, struct pv_proc *proc)
 {
 	(void)kern;
@@ -201,21 +208,28 @@ static void test_a_late_sample(void **state)
 	enum { ENDED = 0x3ffffff0, OTHER, NOBODY };
 	const struct session_opts opts = { .all = true, .rate_hz = 99 };
 	const struct pv_sample one = {
-		.hdr = { .type = PV_EVENT_SAMPLE, .proc = { .tgid = ENDED, .start_ns = 1 } },
+		.hdr = { .type = PV_EVENT_SAMPLE,
+		         .proc = { .tgid = ENDED, .start_ns = 1 },
+		         .pid = ENDED },
 		.comm = "one",
 	};
 	const struct pv_sample two = {
-		.hdr = { .type = PV_EVENT_SAMPLE, .proc = { .tgid = OTHER, .start_ns = 2 } },
+		.hdr = { .type = PV_EVENT_SAMPLE,
+		         .proc = { .tgid = OTHER, .start_ns = 2 },
+		         .pid = OTHER },
 		.comm = "two",
 	};
 	const struct pv_lifecycle exit = {
-		.hdr = { .type = PV_EVENT_EXIT, .proc = { .tgid = ENDED, .start_ns = 1 } },
+		.hdr = { .type = PV_EVENT_EXIT,
+		         .proc = { .tgid = ENDED, .start_ns = 1 },
+		         .pid = ENDED },
 	};
 	/* A record from long after that. */
 	const struct pv_lifecycle after = {
 		.hdr = { .type = PV_EVENT_EXIT,
 		         .time_ns = UINT64_MAX,
-		         .proc = { .tgid = NOBODY, .start_ns = 3 } },
+		         .proc = { .tgid = NOBODY, .start_ns = 3 },
+		         .pid = NOBODY },
 	};
 	struct profile_meta meta = { 0 };
 	enum session_error error;

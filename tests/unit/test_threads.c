@@ -179,7 +179,7 @@ static bool target_start(struct child *child, const struct python *python, const
 		child_end(child);
 		return false;
 	}
-	assert_int_equal(py_runtime__find(cache, child->pid, runtime), 0);
+	assert_int_equal(py_runtime__find(cache, child->pid, runtime, 1), 0);
 	assert_string_equal(runtime->reason, "");
 	assert_int_equal(runtime->proc.state, PV_PROC_PYTHON);
 	assert_int_equal(runtime->layout.version, wanted);

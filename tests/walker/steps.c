@@ -172,8 +172,9 @@ static void look(struct steps *steps, unsigned int mode, const struct user_regs_
 	uint32_t outcome = PV_CNT_NO_STATE;
 	unsigned int how = 0;
 
-	walk->tstate = pystate_find(&steps->runtime.proc, &steps->runtime.layout, regs->fs_base,
-	                            &walk->faults.at[0]);
+	walk->tstate =
+		pystate_find(&steps->runtime.proc, &steps->runtime.layout,
+	                     &(struct pv_thread){ .tp = regs->fs_base }, &walk->faults.at[0]);
 	if (walk->tstate) {
 		walk->PyCode_Type = steps->runtime.proc.PyCode_Type;
 		if (mode)
@@ -271,7 +272,7 @@ int main(int argc, char **argv)
 	if (!cache || !steps.walk || !steps.sym || !steps.stacks || !steps.profile)
 		die("begin");
 	start(&steps, argv + 4, atol(argv[2]));
-	if (py_runtime__find(cache, steps.pid, &steps.runtime) ||
+	if (py_runtime__find(cache, steps.pid, &steps.runtime, 1) ||
 	    steps.runtime.proc.state != PV_PROC_PYTHON)
 		die(steps.runtime.reason);
 	host.read = read_target;

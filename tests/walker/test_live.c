@@ -246,7 +246,8 @@ static void check_thread(struct session *session, unsigned long long ident, uint
 	uint64_t thread_id = 0;
 	uint32_t index = 0;
 
-	walk->tstate = pystate_find(&runtime->proc, &runtime->layout, ident, &walk->faults.at[0]);
+	walk->tstate = pystate_find(&runtime->proc, &runtime->layout,
+	                            &(struct pv_thread){ .tp = ident }, &walk->faults.at[0]);
 	assert_int_not_equal(walk->tstate, 0);
 	assert_int_equal(mem_read(session->child.pid,
 	                          walk->tstate + runtime->layout.tstate.thread_id, &thread_id,
@@ -280,7 +281,7 @@ static void check_python(struct session *session, const struct python *python)
 	child_wait_blocked(child, fd, thread_cnt);
 	fputs("\n", child->to);
 	fflush(child->to);
-	assert_int_equal(py_runtime__find(cache, child->pid, &session->runtime), 0);
+	assert_int_equal(py_runtime__find(cache, child->pid, &session->runtime, 1), 0);
 	assert_string_equal(session->runtime.reason, "");
 	assert_int_equal(session->runtime.proc.state, PV_PROC_PYTHON);
 	host.read = read_child;

@@ -26,11 +26,12 @@
 struct scene {
 	struct image *image;
 	struct pv_proc proc;
+	struct pv_thread thread;
 };
 
 static struct scene scene_new(unsigned int minor)
 {
-	struct scene scene = { .image = image_new(minor) };
+	struct scene scene = { .image = image_new(minor), .thread.tp = TP };
 
 	image_map(scene.image, TLS_PAGE, IMAGE_PAGE);
 	image_map(scene.image, DTV, IMAGE_PAGE);
@@ -45,7 +46,7 @@ static uint64_t find(struct scene *scene)
 	uint64_t found;
 
 	host.read_cnt = 0;
-	found = pystate_find(&scene->proc, &scene->image->layout, TP, &fault);
+	found = pystate_find(&scene->proc, &scene->image->layout, &scene->thread, &fault);
 	assert_in_range(host.read_cnt, 0, READS_MAX);
 	return found;
 }
@@ -160,6 +161,48 @@ static void test_current(void **state)
 	}
 }
 
+/* 3.10, 3.11: a state that one thread made and another one uses belongs to who has its C frame. */
+static void test_foreign(void **state)
+{
+	const uint64_t sp = TP - 0x8000, ours = sp + 0x100, elsewhere = TP + 0x9000;
+
+	(void)state;
+	for (unsigned int minor = 10; minor <= 11; minor++) {
+		struct scene scene = scene_new(minor);
+		struct image *image = scene.image;
+		const struct pv_layout_tstate *l = &image->layout.tstate;
+
+		scene.proc.tstate_current = RUNTIME + 0x200;
+		set_key(&scene, PV_TSD_GLIBC, 0, MINE_KEY);
+		/* Made elsewhere, used here. */
+		image_put64(image, RUNTIME + 0x200, OTHER);
+		image_put64(image, OTHER + l->thread_id, TP + 0x1000);
+		image_put64(image, OTHER + l->cframe, ours);
+		assert_int_equal(find(&scene), MINE_KEY);
+		scene.thread.sp = sp;
+		scene.thread.stack_top = TP;
+		assert_int_equal(find(&scene), OTHER);
+		/* Left the stack of this thread, or was never on it. */
+		image_put64(image, OTHER + l->cframe, sp - 0x10);
+		assert_int_equal(find(&scene), MINE_KEY);
+		image_put64(image, OTHER + l->cframe, TP);
+		assert_int_equal(find(&scene), MINE_KEY);
+		/* Made here, used elsewhere. */
+		image_put64(image, RUNTIME + 0x200, MINE);
+		image_put64(image, MINE + l->thread_id, TP);
+		image_put64(image, MINE + l->cframe, elsewhere);
+		assert_int_equal(find(&scene), MINE_KEY);
+		/* No function runs: who made it has it. */
+		image_put64(image, MINE + l->cframe, MINE + 336);
+		assert_int_equal(find(&scene), MINE);
+		/* A stack of its own making has another end: nothing can be told from it. */
+		image_put64(image, MINE + l->cframe, elsewhere);
+		scene.thread.stack_top = sp - 0x1000;
+		assert_int_equal(find(&scene), MINE);
+		image_free(image);
+	}
+}
+
 static void test_static_tls(void **state)
 {
 	(void)state;
@@ -258,8 +301,9 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_nothing_known), cmocka_unit_test(test_key),
 		cmocka_unit_test(test_key_not_there), cmocka_unit_test(test_current),
-		cmocka_unit_test(test_static_tls),    cmocka_unit_test(test_dtv),
-		cmocka_unit_test(test_no_dtv),        cmocka_unit_test(test_dtv_gilstate),
+		cmocka_unit_test(test_foreign),       cmocka_unit_test(test_static_tls),
+		cmocka_unit_test(test_dtv),           cmocka_unit_test(test_no_dtv),
+		cmocka_unit_test(test_dtv_gilstate),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

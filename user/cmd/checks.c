@@ -344,8 +344,13 @@ static void look_pid_ns(struct finding *finding)
 		found(finding, CHECK_OK, "the initial one");
 		return;
 	}
-	found(finding, CHECK_MISSING, "%s is not the initial one", link);
-	mend(finding, "start the container with --pid=host, or run pitviper on the host");
+	if (!kern_proc_is_ours()) {
+		found(finding, CHECK_MISSING, "%s, but /proc shows that of somebody else", link);
+		mend(finding, "sudo mount -t proc proc /proc");
+		return;
+	}
+	found(finding, CHECK_OK, "%s: the processes of this container only; --pid=host shows all",
+	      link);
 }
 
 static void look_memlock(struct finding *finding)
@@ -399,7 +404,7 @@ const struct check checks[] = {
 	  "processes\n         and files; SYSLOG: names of kernel functions." },
 	{ "lockdown", look_lockdown, "In confidentiality mode BPF programs may not read memory." },
 	{ "yama.ptrace_scope", look_yama, "Names are read from the memory of other processes." },
-	{ "pid namespace", look_pid_ns, "The kernel side counts processes as the host does." },
+	{ "pid namespace", look_pid_ns, "Which processes there are for us, and by which numbers." },
 	{ "locked memory", look_memlock, "Older kernels count BPF maps against this limit." },
 	{ "the sampler itself", look_probe, "All of it, tried for real." },
 };

@@ -105,14 +105,17 @@ static int add_row(struct table *table, pid_t pid, const struct py_runtime *runt
 /* -ENOEXEC: not a Python process. */
 static int look(struct table *table, pid_t pid)
 {
-	struct py_runtime runtime = { 0 };
-	int err = py_runtime__find(table->cache, pid, &runtime);
+	struct py_runtime runtimes[PY_RUNTIMES_MAX];
+	int err = py_runtime__find(table->cache, pid, runtimes, PY_RUNTIMES_MAX);
 
 	if (err)
 		return err;
-	if (runtime.proc.state == PV_PROC_NOT_PYTHON)
+	if (runtimes[0].proc.state == PV_PROC_NOT_PYTHON)
 		return -ENOEXEC;
-	return add_row(table, pid, &runtime);
+	for (size_t i = 0; !err && i < PY_RUNTIMES_MAX; i++)
+		if (runtimes[i].proc.state != PV_PROC_NOT_PYTHON)
+			err = add_row(table, pid, &runtimes[i]);
+	return err;
 }
 
 static int look_each(void *ctx, pid_t pid)

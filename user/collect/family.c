@@ -34,7 +34,7 @@ static int on_process(void *ctx, const struct pv_listed *listed)
 	}
 	family->items[family->cnt++] =
 		(struct relative){ .listed = *listed,
-		                   .parent = process_parent((pid_t)listed->id.tgid) };
+		                   .parent = process_parent((pid_t)listed->pid) };
 	return 0;
 }
 
@@ -44,7 +44,7 @@ static bool is_selected(const struct family *family, const pid_t *pids, size_t p
 		if (pids[i] == pid)
 			return true;
 	for (size_t i = 0; i < family->cnt; i++)
-		if (family->items[i].added && (pid_t)family->items[i].listed.id.tgid == pid)
+		if (family->items[i].added && (pid_t)family->items[i].listed.pid == pid)
 			return true;
 	return false;
 }
@@ -62,7 +62,7 @@ static bool add_round(struct family *family, struct images *images, const pid_t 
 		if (child->added || !is_selected(family, pids, pid_cnt, child->parent))
 			continue;
 		child->added = true;
-		index = images__get(images, &child->listed.id);
+		index = images__get(images, &child->listed.id, child->listed.pid);
 		if (index == IMAGE_NONE)
 			continue;
 		more = true;

@@ -143,7 +143,7 @@ static uint32_t image_slot(struct images *images)
 	return images->cnt++;
 }
 
-uint32_t images__get(struct images *images, const struct pv_proc_id *id)
+uint32_t images__get(struct images *images, const struct pv_proc_id *id, uint32_t pid)
 {
 	uint32_t index = images__find(images, id);
 
@@ -156,8 +156,9 @@ uint32_t images__get(struct images *images, const struct pv_proc_id *id)
 		images->spare.items[images->spare.cnt++] = index;
 		return IMAGE_NONE;
 	}
-	images->items[index] =
-		(struct image){ .id = *id, .alive = true, .alive_at = images->alive.cnt };
+	images->items[index] = (struct image){
+		.id = *id, .pid = (pid_t)pid, .alive = true, .alive_at = images->alive.cnt
+	};
 	images->alive.items[images->alive.cnt++] = index;
 	return index;
 }
@@ -241,7 +242,7 @@ static char *read_cmdline(const struct image *image)
 	struct buf text = { 0 };
 	char *cmdline = NULL;
 
-	if (!process_cmdline((pid_t)image->id.tgid, &text) && text.len)
+	if (!process_cmdline(image->pid, &text) && text.len)
 		cmdline = strdup(buf_str(&text));
 	buf_free(&text);
 	return cmdline;
@@ -269,10 +270,10 @@ static int image_confirm(struct images *images, struct image *image)
 		if ((int32_t)(proc.id.exec_id - id->exec_id) > 0)
 			return -ESTALE;
 		image->flags |= proc.flags;
-		return process_exists((pid_t)id->tgid) ? 0 : -ESRCH;
+		return process_exists(image->pid) ? 0 : -ESRCH;
 	}
 	/* Never entered (the scan is first to meet it), or exited. */
-	return process_has_thread((pid_t)id->tgid, (pid_t)id->tgid, id->start_ns) ? 0 : -ESRCH;
+	return process_has_thread(image->pid, image->pid, id->start_ns) ? 0 : -ESRCH;
 }
 
 bool images__is_current(struct images *images, uint32_t index)
@@ -282,23 +283,16 @@ bool images__is_current(struct images *images, uint32_t index)
 	return image->alive && !image_confirm(images, image);
 }
 
-static int tell_kernel(struct images *images, struct image *image, struct py_runtime *runtime)
+/* Complete what a look has found of one runtime. */
+static void proc_fill(struct images *images, const struct image *image, struct py_runtime *runtime)
 {
-	static const struct pv_exe_id none;
-	struct pv_proc *proc = &runtime->proc, now = { 0 };
+	struct pv_proc *proc = &runtime->proc;
 	int index = 0;
 
-	if (kern__get_proc(images->kern, image->id.tgid, &now) ||
-	    memcmp(&now.id, &image->id, sizeof(now.id)) != 0)
-		now = (struct pv_proc){ 0 };
-	/* The kernel side may have got further by itself than a look that came too early. */
-	if (proc->state == PV_PROC_UNDECIDED &&
-	    (now.state == PV_PROC_STARTING || now.state == PV_PROC_PYTHON))
-		return 0;
 	if (proc->state == PV_PROC_PYTHON) {
 		index = layout_index(images, &runtime->layout);
 		if (index < 0) {
-			log_warn("process %u: no room for another memory layout", image->id.tgid);
+			log_warn("process %d: no room for another memory layout", image->pid);
 			proc->state = PV_PROC_UNSUPPORTED;
 			index = 0;
 		}
@@ -307,14 +301,44 @@ static int tell_kernel(struct images *images, struct image *image, struct py_run
 	proc->flags = image->flags;
 	proc->layout = (uint16_t)index;
 	proc->tick_cnt = 0;
+	proc->has_second = 0;
+}
+
+static int tell_kernel(struct images *images, struct image *image, struct py_runtime *runtimes)
+{
+	static const struct pv_exe_id none;
+	struct py_runtime *runtime = &runtimes[0], *second = &runtimes[1];
+	struct pv_proc *proc = &runtime->proc, now = { 0 };
+
+	if (kern__get_proc(images->kern, image->id.tgid, &now) ||
+	    memcmp(&now.id, &image->id, sizeof(now.id)) != 0)
+		now = (struct pv_proc){ 0 };
+	/* The kernel side may have got further by itself than a look that came too early. */
+	if (proc->state == PV_PROC_UNDECIDED &&
+	    (now.state == PV_PROC_STARTING || now.state == PV_PROC_PYTHON))
+		return 0;
+	proc_fill(images, image, runtime);
+	proc_fill(images, image, second);
 	proc->lost_cnt = now.lost_cnt;
-	image->layout = (uint16_t)index;
+	image->layout = proc->layout;
+	if (proc->state == PV_PROC_PYTHON && second->proc.state == PV_PROC_PYTHON)
+		proc->has_second = !kern__set_second(images->kern, &second->proc);
+	image->two_runtimes |= proc->has_second;
 	if (runtime->exe_known && memcmp(&image->exe, &none, sizeof(none)) != 0) {
 		runtime->exe.proc.state = proc->state;
 		runtime->exe.proc.layout = proc->layout;
 		kern__set_exe(images->kern, &image->exe, &runtime->exe);
 	}
 	return kern__set_proc(images->kern, proc);
+}
+
+const struct py_runtime *images__runtime(const struct image *image, uint16_t layout)
+{
+	const struct py_runtime *second = image->runtime ? &image->runtime[1] : NULL;
+
+	return second && second->proc.state == PV_PROC_PYTHON && second->proc.layout == layout
+	               ? second
+	               : image->runtime;
 }
 
 /* What a look has found of an image that still runs. @runtime is taken over. */
@@ -337,21 +361,21 @@ static int image_found(struct images *images, struct image *image, struct py_run
 		image->runtime = runtime;
 		runtime = NULL;
 	}
-	log_debug("process %u: state %u, look %u", image->id.tgid, image->state, image->look_cnt);
+	log_debug("process %d: state %u, look %u", image->pid, image->state, image->look_cnt);
 	free(runtime);
 	return err;
 }
 
 int images__look(struct images *images, uint32_t index, char *reason, size_t reason_len)
 {
-	struct py_runtime *runtime = calloc(1, sizeof(*runtime));
+	struct py_runtime *runtime = calloc(PY_RUNTIMES_MAX, sizeof(*runtime));
 	struct image *image = &images->items[index];
 	char *cmdline = NULL;
 	int err;
 
 	if (!runtime)
 		return -ENOMEM;
-	err = py_runtime__find(images->cache, (pid_t)image->id.tgid, runtime);
+	err = py_runtime__find(images->cache, image->pid, runtime, PY_RUNTIMES_MAX);
 	if (!err && runtime->proc.state != PV_PROC_NOT_PYTHON &&
 	    (!image->cmdline || image->state == PV_PROC_UNDECIDED))
 		cmdline = read_cmdline(image);
@@ -404,8 +428,10 @@ void images__asked(struct images *images, uint32_t index)
 {
 	struct image *image = &images->items[index];
 
+	bool is_known = image->state == PV_PROC_NOT_PYTHON || image->state == PV_PROC_PYTHON;
+
 	if (image->alive && !image->look_ns)
-		schedule(image, image->state == PV_PROC_NOT_PYTHON ? LOOK_AGAIN_NS : LOOK_FIRST_NS);
+		schedule(image, is_known ? LOOK_AGAIN_NS : LOOK_FIRST_NS);
 }
 
 static void image_copy(struct image *image, const struct image *origin)
@@ -414,19 +440,21 @@ static void image_copy(struct image *image, const struct image *origin)
 	image->flags = origin->flags;
 	image->version = origin->version;
 	image->layout = origin->layout;
+	image->two_runtimes = origin->two_runtimes;
 	if (origin->cmdline && !image->cmdline)
 		image->cmdline = strdup(origin->cmdline);
 	if (origin->runtime && !image->runtime) {
-		image->runtime = malloc(sizeof(*image->runtime));
+		image->runtime = calloc(PY_RUNTIMES_MAX, sizeof(*image->runtime));
 		if (image->runtime)
-			*image->runtime = *origin->runtime;
+			memcpy(image->runtime, origin->runtime,
+			       PY_RUNTIMES_MAX * sizeof(*image->runtime));
 	}
 }
 
-void images__forked(struct images *images, const struct pv_proc_id *child,
+void images__forked(struct images *images, const struct pv_proc_id *child, uint32_t pid,
                     const struct pv_proc_id *parent)
 {
-	uint32_t from = images__find(images, parent), to = images__get(images, child);
+	uint32_t from = images__find(images, parent), to = images__get(images, child, pid);
 	struct image *image;
 	struct pv_proc proc;
 

@@ -26,14 +26,17 @@ struct recorded;
 
 struct image {
 	struct pv_proc_id id;
-	struct py_runtime *runtime; /* NULL: not (yet) a Python we can read, or a dead one */
-	struct pv_exe_id exe;       /* what it was exec'd from; zeros: not known */
+	/* PY_RUNTIMES_MAX of them. NULL: not (yet) a Python we can read, or a dead one. */
+	struct py_runtime *runtime;
+	struct pv_exe_id exe; /* what it was exec'd from; zeros: not known */
 	char *cmdline;
+	pid_t pid;        /* id.tgid in our pid namespace; 0: not of it */
 	uint16_t version; /* major << 8 | minor; 0: not known */
 	uint16_t layout;
 	uint8_t state; /* enum pv_proc_state */
 	uint8_t flags; /* PV_PROC_* */
 	bool alive;
+	bool two_runtimes;
 	bool target;               /* a pid that was asked for, not a child of one */
 	uint32_t look_cnt;         /* how often it was looked at */
 	uint32_t alive_at;         /* its place among the living */
@@ -49,7 +52,7 @@ struct images *images__new(struct kern *kern); /* NULL and errno */
 void images__free(struct images *images);
 
 /* The image with that identity; made (alive, UNDECIDED) if it is new. IMAGE_NONE: no memory, bound. */
-uint32_t images__get(struct images *images, const struct pv_proc_id *id);
+uint32_t images__get(struct images *images, const struct pv_proc_id *id, uint32_t pid);
 /* The same, but IMAGE_NONE if it is new. */
 uint32_t images__find(const struct images *images, const struct pv_proc_id *id);
 struct image *images__at(struct images *images, uint32_t index);
@@ -74,7 +77,7 @@ void images__recognised(struct images *images, uint32_t index, uint8_t state, ch
 /* A tick found that the kernel side knows too little of it, or ran it without any Python in it. */
 void images__asked(struct images *images, uint32_t index);
 /* A child that the kernel side made a copy of its parent. */
-void images__forked(struct images *images, const struct pv_proc_id *child,
+void images__forked(struct images *images, const struct pv_proc_id *child, uint32_t pid,
                     const struct pv_proc_id *parent);
 /* The process has exited: nothing more will be read from it. */
 void images__gone(struct images *images, uint32_t index);
@@ -100,6 +103,8 @@ void images__forget(struct images *images);
 void images__note_sample(struct images *images, uint32_t index, uint16_t layout);
 /* The CPython versions that were met, first met first: number @at; 0: there are no more. */
 uint16_t images__version(const struct images *images, uint32_t at);
+/* The runtime of @image that has this layout; NULL: as image->runtime. */
+const struct py_runtime *images__runtime(const struct image *image, uint16_t layout);
 const struct pv_layout *images__layout(const struct images *images, uint16_t layout);
 
 #endif

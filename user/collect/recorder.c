@@ -16,9 +16,15 @@
 /* The ring fills meanwhile. */
 #define FLUSH_ROUND_NS (20 * NSEC_PER_MSEC)
 
-struct recorded {
-	struct sym *sym;
+/* Two runtimes in one process have two layouts, or else the same, and then addresses are enough. */
+struct recorded_runtime {
+	struct sym *sym; /* NULL: nothing yet */
 	struct stacks *stacks;
+	uint16_t layout;
+};
+
+struct recorded {
+	struct recorded_runtime runtimes[PY_RUNTIMES_MAX];
 	struct tracks *tracks;
 	uint64_t lost_cnt;
 };
@@ -62,8 +68,10 @@ static void recorded_free(struct recorded *recorded)
 	if (!recorded)
 		return;
 	tracks__free(recorded->tracks);
-	stacks__free(recorded->stacks);
-	sym__free(recorded->sym);
+	for (size_t i = 0; i < PY_RUNTIMES_MAX; i++) {
+		stacks__free(recorded->runtimes[i].stacks);
+		sym__free(recorded->runtimes[i].sym);
+	}
 	free(recorded);
 }
 
@@ -91,10 +99,8 @@ static struct recorded *recorded_of(struct recorder *recorder, struct image *ima
 	recorded = calloc(1, sizeof(*recorded));
 	if (!recorded)
 		return NULL;
-	recorded->sym = sym__new(recorder->store);
-	recorded->stacks = stacks__new(&recorder->stacks);
 	recorded->tracks = tracks__new(&recorder->tracks);
-	if (!recorded->sym || !recorded->stacks || !recorded->tracks) {
+	if (!recorded->tracks) {
 		recorded_free(recorded);
 		return NULL;
 	}
@@ -102,9 +108,29 @@ static struct recorded *recorded_of(struct recorder *recorder, struct image *ima
 	return recorded;
 }
 
+/* What is recorded of the runtime that has this layout, made if it is new. NULL: no memory, bound. */
+static struct recorded_runtime *runtime_of(struct recorder *recorder, struct recorded *recorded,
+                                           uint16_t layout)
+{
+	for (size_t i = 0; i < PY_RUNTIMES_MAX; i++) {
+		struct recorded_runtime *runtime = &recorded->runtimes[i];
+
+		if (runtime->sym && runtime->layout != layout)
+			continue;
+		if (!runtime->sym)
+			runtime->sym = sym__new(recorder->store);
+		if (!runtime->stacks)
+			runtime->stacks = stacks__new(&recorder->stacks);
+		runtime->layout = layout;
+		return runtime->sym && runtime->stacks ? runtime : NULL;
+	}
+	return NULL;
+}
+
 int recorder__sample(struct recorder *recorder, struct images *images, uint32_t index,
                      const struct pv_sample *sample, size_t size, uint64_t time_ns)
 {
+	struct recorded_runtime *runtime = NULL;
 	struct recorded *recorded;
 	uint32_t track;
 	int err;
@@ -112,14 +138,16 @@ int recorder__sample(struct recorder *recorder, struct images *images, uint32_t 
 	if (size < sizeof(*sample))
 		return -EPROTO;
 	recorded = recorded_of(recorder, images__at(images, index));
-	if (!recorded)
+	if (recorded)
+		runtime = runtime_of(recorder, recorded, sample->layout);
+	if (!runtime)
 		return -ENOMEM;
 	images__note_sample(images, index, sample->layout);
 	track = tracks__get(recorded->tracks, sample);
 	if (track == TRACK_NONE)
 		return -ENOSPC;
-	err = stacks__add(recorded->stacks, recorded->sym, track, sample, size, time_ns);
-	if (sym__wants(recorded->sym))
+	err = stacks__add(runtime->stacks, runtime->sym, track, sample, size, time_ns);
+	if (sym__wants(runtime->sym))
 		recorder->sym_wanted = true;
 	return err;
 }
@@ -129,7 +157,13 @@ int recorder__symbol(struct recorder *recorder, struct images *images, uint32_t 
 {
 	struct recorded *recorded = recorded_of(recorder, images__at(images, index));
 
-	return recorded ? sym__learn(recorded->sym, symbol, size) : -ENOMEM;
+	struct recorded_runtime *runtime = NULL;
+
+	if (size < sizeof(*symbol))
+		return -EPROTO;
+	if (recorded)
+		runtime = runtime_of(recorder, recorded, symbol->layout);
+	return runtime ? sym__learn(runtime->sym, symbol, size) : -ENOMEM;
 }
 
 int recorder__lost(struct recorder *recorder, struct images *images, uint32_t index, uint32_t cnt)
@@ -146,20 +180,27 @@ int recorder__lost(struct recorder *recorder, struct images *images, uint32_t in
 	return 0;
 }
 
+static void complete_image(struct images *images, uint32_t index)
+{
+	const struct image *image = images__at(images, index);
+
+	for (size_t i = 0; image->recorded && i < PY_RUNTIMES_MAX; i++) {
+		const struct recorded_runtime *runtime = &image->recorded->runtimes[i];
+		const struct pv_layout *layout = images__layout(images, runtime->layout);
+
+		if (runtime->sym && layout && sym__wants(runtime->sym) &&
+		    images__is_current(images, index))
+			sym__complete(runtime->sym, image->pid, layout);
+	}
+}
+
 static void complete_symbols(struct recorder *recorder, struct images *images)
 {
 	if (!recorder->sym_wanted)
 		return;
 	recorder->sym_wanted = false;
-	for (uint32_t i = 0; i < images__alive_cnt(images); i++) {
-		uint32_t index = images__alive(images, i);
-		const struct image *image = images__at(images, index);
-		const struct pv_layout *layout = images__layout(images, image->layout);
-
-		if (image->version && layout && image->recorded &&
-		    sym__wants(image->recorded->sym) && images__is_current(images, index))
-			sym__complete(image->recorded->sym, (pid_t)image->id.tgid, layout);
-	}
+	for (uint32_t i = 0; i < images__alive_cnt(images); i++)
+		complete_image(images, images__alive(images, i));
 }
 
 /* In turns, so that no process can keep the time for itself. */
@@ -192,10 +233,11 @@ void recorder__complete(struct recorder *recorder, struct images *images, uint64
 }
 
 /* Give the threads of the image a track of the profile each. */
-static int tracks_alone(const struct image *image, struct profile *profile, uint32_t *ids)
+static int tracks_alone(const struct image *image, const uint16_t *versions,
+                        struct profile *profile, uint32_t *ids)
 {
 	struct profile_track process = {
-		.pid = image->id.tgid,
+		.pid = (uint32_t)image->pid,
 		.process = PROFILE_NONE,
 		/* A pid is not used again within the few nanoseconds that its execs could add. */
 		.process_key = image->id.start_ns + image->id.exec_id,
@@ -206,7 +248,8 @@ static int tracks_alone(const struct image *image, struct profile *profile, uint
 		if (process.process == PROFILE_NONE)
 			return -ENOMEM;
 	}
-	return tracks__profile(image->recorded->tracks, &process, profile, ids);
+	return tracks__profile(image->recorded->tracks, &process,
+	                       image->two_runtimes ? versions : NULL, profile, ids);
 }
 
 /* Give all threads of the image the track of the crowd. */
@@ -251,7 +294,7 @@ static int flush_lost(struct recorder *recorder, const struct image *image, bool
 {
 	const char *label = image->cmdline ? image->cmdline : tracks__comm(image->recorded->tracks);
 	struct profile_track process = {
-		.pid = image->id.tgid,
+		.pid = (uint32_t)image->pid,
 		.process_key = image->id.start_ns + image->id.exec_id,
 	};
 	uint32_t crowd;
@@ -269,27 +312,46 @@ static int flush_lost(struct recorder *recorder, const struct image *image, bool
 	return add_lost(recorder->profile, &process, image->recorded->lost_cnt);
 }
 
+static int flush_stacks(struct recorder *recorder, const struct recorded *recorded,
+                        const uint16_t *versions, const uint32_t *tracks)
+{
+	int err = 0;
+
+	for (size_t i = 0; !err && i < PY_RUNTIMES_MAX; i++) {
+		const struct recorded_runtime *runtime = &recorded->runtimes[i];
+
+		if (runtime->sym && runtime->stacks)
+			err = stacks__profile(runtime->stacks, runtime->sym,
+			                      versions[runtime->layout % PV_MAX_LAYOUTS], tracks,
+			                      recorder->profile);
+	}
+	return err;
+}
+
 /* Put what was recorded of the image into the profile, and let go of it. */
-static int flush_one(struct recorder *recorder, struct image *image)
+static int flush_one(struct recorder *recorder, const struct images *images, struct image *image)
 {
 	struct recorded *recorded = image->recorded;
 	bool alone = is_alone(recorder, image);
+	uint16_t versions[PV_MAX_LAYOUTS] = { 0 };
+	const struct pv_layout *layout;
 	uint32_t *tracks;
 	int err = flush_lost(recorder, image, alone);
 
 	if (err)
 		return err;
+	for (uint16_t i = 0; (layout = images__layout(images, i)); i++)
+		versions[i] = layout->version;
 	/* If the rest has to be tried again. */
 	recorded->lost_cnt = 0;
 	if (tracks__cnt(recorded->tracks)) {
 		tracks = calloc(tracks__cnt(recorded->tracks), sizeof(*tracks));
 		if (!tracks)
 			return -ENOMEM;
-		err = alone ? tracks_alone(image, recorder->profile, tracks)
+		err = alone ? tracks_alone(image, versions, recorder->profile, tracks)
 		            : tracks_in_crowd(recorder, image, tracks);
 		if (!err)
-			err = stacks__profile(recorded->stacks, recorded->sym, image->version,
-			                      tracks, recorder->profile);
+			err = flush_stacks(recorder, recorded, versions, tracks);
 		free(tracks);
 		if (err)
 			return err;
@@ -323,7 +385,7 @@ int recorder__flush(struct recorder *recorder, struct images *images, uint64_t s
 			return 0;
 		if (clock_ns(CLOCK_MONOTONIC) >= round_end_ns)
 			return 1;
-		err = flush_one(recorder, image);
+		err = flush_one(recorder, images, image);
 		if (err)
 			return err;
 		images__forget(images);
@@ -355,7 +417,7 @@ struct profile *recorder__finish(struct recorder *recorder, struct images *image
 		struct image *image = images__at(images, images__alive(images, i));
 
 		if (image->recorded)
-			err = flush_one(recorder, image);
+			err = flush_one(recorder, images, image);
 	}
 	if (!err)
 		err = finish_lost(recorder, lost_cnt);

@@ -128,7 +128,7 @@ static int find_pid(void *ctx, const struct pv_listed *listed)
 {
 	struct find_pid *find = ctx;
 
-	if (listed->id.tgid != find->pid)
+	if (listed->pid != find->pid)
 		return 0;
 	find->listed = *listed;
 	find->found = true;
@@ -146,7 +146,7 @@ static int add_target(struct session *session, pid_t pid, uint32_t *index)
 		return err;
 	if (!find.found)
 		return process_exists(pid) ? -EACCES : -ESRCH;
-	*index = images__get(session->images, &find.listed.id);
+	*index = images__get(session->images, &find.listed.id, find.pid);
 	if (*index == IMAGE_NONE)
 		return -ENOMEM;
 	images__note_exe(session->images, *index, &find.listed.exe);
@@ -220,7 +220,7 @@ static enum session_error start_pid(struct session *session, pid_t pid, char *wh
 static int scan_one(void *ctx, const struct pv_listed *listed)
 {
 	struct session *session = ctx;
-	uint32_t index = images__get(session->images, &listed->id);
+	uint32_t index = images__get(session->images, &listed->id, listed->pid);
 
 	if (index == IMAGE_NONE)
 		return -ENOMEM;
@@ -263,18 +263,20 @@ enum session_error session__start(struct session *session, char *what, size_t wh
 	return err == -EPERM || err == -EACCES ? SESSION_NOT_PERMITTED : SESSION_NO_BPF;
 }
 
-static uint32_t image_of(struct session *session, const struct pv_proc_id *id)
+static uint32_t image_of(struct session *session, const struct pv_event_hdr *event)
 {
+	const struct pv_proc_id *id = &event->proc;
+
 	if (session->last_image != IMAGE_NONE &&
 	    !memcmp(&images__at(session->images, session->last_image)->id, id, sizeof(*id)))
 		return session->last_image;
-	session->last_image = images__get(session->images, id);
+	session->last_image = images__get(session->images, id, event->pid);
 	return session->last_image;
 }
 
 static void on_sample(struct session *session, const struct pv_sample *sample, size_t size)
 {
-	uint32_t image = image_of(session, &sample->hdr.proc);
+	uint32_t image = image_of(session, &sample->hdr);
 	uint64_t time_ns = sample->hdr.time_ns;
 
 	session->sample_cnt++;
@@ -287,10 +289,10 @@ static void on_sample(struct session *session, const struct pv_sample *sample, s
 }
 
 /* The image that a process runs since its exec; IMAGE_NONE: no memory, bound. */
-static uint32_t image_after_exec(struct session *session, const struct pv_proc_id *id)
+static uint32_t image_after_exec(struct session *session, const struct pv_event_hdr *event)
 {
-	struct pv_proc_id before = *id;
-	uint32_t index = images__get(session->images, id), old;
+	struct pv_proc_id before = event->proc;
+	uint32_t index = images__get(session->images, &event->proc, event->pid), old;
 
 	before.exec_id--;
 	old = images__find(session->images, &before);
@@ -300,9 +302,10 @@ static uint32_t image_after_exec(struct session *session, const struct pv_proc_i
 }
 
 /* Samples of @id's image were lost. */
-static void on_lost(struct session *session, const struct pv_proc_id *id, uint32_t cnt)
+static void on_lost(struct session *session, const struct pv_proc_id *id, uint32_t pid,
+                    uint32_t cnt)
 {
-	uint32_t index = cnt ? images__get(session->images, id) : IMAGE_NONE;
+	uint32_t index = cnt ? images__get(session->images, id, pid) : IMAGE_NONE;
 
 	if (index != IMAGE_NONE)
 		recorder__lost(session->recorder, session->images, index, cnt);
@@ -315,8 +318,8 @@ static void on_exec(struct session *session, const struct pv_exec *event, size_t
 	uint32_t index;
 
 	before.exec_id--;
-	on_lost(session, &before, event->lost_cnt);
-	index = image_after_exec(session, &event->hdr.proc);
+	on_lost(session, &before, event->hdr.pid, event->lost_cnt);
+	index = image_after_exec(session, &event->hdr);
 
 	if (index == IMAGE_NONE || !images__at(session->images, index)->alive)
 		return;
@@ -344,7 +347,7 @@ static void on_unknown(struct session *session, const struct pv_exec *event)
 		images__asked(session->images, index);
 		return;
 	}
-	index = image_after_exec(session, &event->hdr.proc);
+	index = image_after_exec(session, &event->hdr);
 	if (index == IMAGE_NONE)
 		return;
 	images__note_exe(session->images, index, &event->exe);
@@ -355,7 +358,7 @@ static void on_end(struct session *session, const struct pv_lifecycle *event)
 {
 	uint32_t index;
 
-	on_lost(session, &event->hdr.proc, event->lost_cnt);
+	on_lost(session, &event->hdr.proc, event->hdr.pid, event->lost_cnt);
 	index = images__find(session->images, &event->hdr.proc);
 
 	if (index != IMAGE_NONE)
@@ -364,7 +367,7 @@ static void on_end(struct session *session, const struct pv_lifecycle *event)
 
 static void on_symbol(struct session *session, const struct pv_symbol *symbol, size_t size)
 {
-	uint32_t index = image_of(session, &symbol->hdr.proc);
+	uint32_t index = image_of(session, &symbol->hdr);
 
 	if (index != IMAGE_NONE)
 		recorder__symbol(session->recorder, session->images, index, symbol, size);
@@ -387,7 +390,7 @@ static int on_event(void *ctx, const struct pv_event_hdr *event, size_t size)
 	else if (size < sizeof(struct pv_lifecycle))
 		return 0;
 	else if (event->type == PV_EVENT_FORK)
-		images__forked(session->images, &event->proc,
+		images__forked(session->images, &event->proc, event->pid,
 		               &((const struct pv_lifecycle *)event)->parent);
 	else if (event->type == PV_EVENT_EXIT)
 		on_end(session, (const struct pv_lifecycle *)event);

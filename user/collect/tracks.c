@@ -21,6 +21,8 @@ struct track {
 	uint64_t start_ns;
 	uint64_t ident;
 	uint64_t interp;
+	int64_t interp_id;
+	uint16_t layout;
 	char *name; /* from Python; NULL: none */
 	char comm[PV_COMM_LEN];
 	uint64_t next_ns; /* when to ask again; 0: now, UINT64_MAX: never */
@@ -69,7 +71,9 @@ static bool track_eq(const void *ctx, uint32_t id)
 	const struct track_key *key = ctx;
 	const struct track *track = &key->tracks->items[id];
 
-	return track->tid == key->sample->tid && track->start_ns == key->sample->thread_start_ns;
+	return track->tid == key->sample->tid && track->layout == key->sample->layout &&
+	       track->interp_id == key->sample->interp_id &&
+	       track->start_ns == key->sample->thread_start_ns;
 }
 
 uint32_t tracks__get(struct tracks *tracks, const struct pv_sample *sample)
@@ -100,6 +104,8 @@ uint32_t tracks__get(struct tracks *tracks, const struct pv_sample *sample)
 		.start_ns = sample->thread_start_ns,
 		.ident = sample->thread_ident,
 		.interp = sample->interp,
+		.interp_id = sample->interp_id,
+		.layout = sample->layout,
 	};
 	memcpy(track->comm, sample->comm, sizeof(track->comm));
 	track->comm[sizeof(track->comm) - 1] = '\0';
@@ -130,7 +136,7 @@ uint64_t tracks__name_due_ns(const struct tracks *tracks)
 static bool name_is_ours(const struct track *track, struct images *images, uint32_t index)
 {
 	return images__is_current(images, index) &&
-	       process_has_thread((pid_t)images__at(images, index)->id.tgid, (pid_t)track->tid,
+	       process_has_thread(images__at(images, index)->pid, (pid_t)track->tid,
 	                          track->start_ns);
 }
 
@@ -141,8 +147,8 @@ static void name_one(struct track *track, struct images *images, uint32_t index,
 	int err = -ENOENT;
 
 	if (image->runtime)
-		err = py_thread_name((pid_t)image->id.tgid, image->runtime, track->interp,
-		                     track->ident, &name);
+		err = py_thread_name(image->pid, images__runtime(image, track->layout),
+		                     track->interp, track->ident, &name);
 	track->next_ns = ++track->tries < NAME_TRIES ? now_ns + NAME_AGAIN_NS : UINT64_MAX;
 	if (!name_is_ours(track, images, index)) {
 		track->next_ns = UINT64_MAX;
@@ -179,17 +185,39 @@ bool tracks__name(struct tracks *tracks, struct images *images, uint32_t index, 
 	return in_time;
 }
 
+/*
+ * The name of the thread, and what it runs in if that is not the main interpreter of the one runtime.
+ * PROFILE_NONE: no memory.
+ */
+static uint32_t thread_label(const struct track *track, uint16_t version, struct profile *profile)
+{
+	struct buf label = { 0 };
+	uint32_t id = PROFILE_NONE;
+
+	buf_puts(&label, track->name ? track->name : track->comm);
+	if (version)
+		buf_printf(&label, " [Python %u.%u]", version >> 8, version & 0xff);
+	if (track->interp_id)
+		buf_printf(&label, " [interpreter %lld]", (long long)track->interp_id);
+	if (!label.err)
+		id = profile__string(profile, buf_str(&label), label.len);
+	buf_free(&label);
+	return id;
+}
+
 int tracks__profile(const struct tracks *tracks, const struct profile_track *process,
-                    struct profile *profile, uint32_t *ids)
+                    const uint16_t *versions, struct profile *profile, uint32_t *ids)
 {
 	for (uint32_t i = 0; i < tracks->cnt; i++) {
 		const struct track *track = &tracks->items[i];
-		const char *name = track->name ? track->name : track->comm;
+		uint16_t version = versions ? versions[track->layout % PV_MAX_LAYOUTS] : 0;
 		struct profile_track out = *process;
 
 		out.tid = track->tid;
 		out.thread_key = track->start_ns;
-		out.thread = profile__string(profile, name, strlen(name));
+		out.thread = thread_label(track, version, profile);
+		if (out.thread == PROFILE_NONE)
+			return -ENOMEM;
 		if (out.process == PROFILE_NONE)
 			out.process = profile__string(profile, track->comm, strlen(track->comm));
 		ids[i] = profile__track(profile, &out);

@@ -43,9 +43,11 @@ bool tracks__name(struct tracks *tracks, struct images *images, uint32_t index, 
                   uint64_t end_ns, bool all);
 /*
  * Give @ids[i] the track of @profile that track i is. @process: the image's, of which pid, process
- * (PROFILE_NONE: the thread's name in its stead) and process_key are taken. 0 or -ENOMEM.
+ * (PROFILE_NONE: the thread's name in its stead) and process_key are taken. @versions: of a process
+ * with two runtimes the CPython version (major << 8 | minor) of each of PV_MAX_LAYOUTS; else NULL.
+ * 0 or -ENOMEM.
  */
 int tracks__profile(const struct tracks *tracks, const struct profile_track *process,
-                    struct profile *profile, uint32_t *ids);
+                    const uint16_t *versions, struct profile *profile, uint32_t *ids);
 
 #endif

@@ -162,14 +162,26 @@ static int kern_ring(struct kern *kern)
 	return 0;
 }
 
-/* PROC_PID_INIT_INO, include/linux/proc_ns.h */
-#define FIRST_PID_NAMESPACE 0xeffffffcu
-
-static bool in_first_pid_namespace(void)
+bool kern_proc_is_ours(void)
 {
-	struct stat st;
+	char self[16] = "";
 
-	return stat("/proc/self/ns/pid", &st) || st.st_ino == FIRST_PID_NAMESPACE;
+	return readlink("/proc/self", self, sizeof(self) - 1) < 0 || atoi(self) == getpid();
+}
+
+static int ignore_process(void *ctx, const struct pv_listed *listed)
+{
+	(void)ctx;
+	(void)listed;
+	return 1;
+}
+
+/* A list tells the kernel side which pid namespace we are in: before anything is sampled. */
+static int kern_note_reader(struct kern *kern)
+{
+	int err = kern__each_process(kern, ignore_process, NULL);
+
+	return err < 0 ? err : 0;
 }
 
 struct kern *kern__open(const struct kern_opts *opts, char *what, size_t what_len)
@@ -182,11 +194,10 @@ struct kern *kern__open(const struct kern_opts *opts, char *what, size_t what_le
 		snprintf(what, what_len, "out of memory");
 		return NULL;
 	}
-	if (!in_first_pid_namespace()) {
+	if (!kern_proc_is_ours()) {
 		snprintf(what, what_len,
-		         "this is not the host's pid namespace, and the kernel counts processes by "
-		         "the "
-		         "host's pids; run pitviper on the host (docker run --pid=host)");
+		         "/proc shows another pid namespace than the one that pitviper runs in; "
+		         "mount -t proc proc /proc");
 		free(kern);
 		errno = ENOTSUP;
 		return NULL;
@@ -196,6 +207,10 @@ struct kern *kern__open(const struct kern_opts *opts, char *what, size_t what_le
 	libbpf_set_strict_mode(LIBBPF_STRICT_ALL);
 	libbpf_set_print(kern_log);
 	err = kern_load(kern, opts);
+	if (!err) {
+		step = "list the processes";
+		err = kern_note_reader(kern);
+	}
 	if (!err) {
 		step = "attach the BPF programs to fork, exec and exit";
 		err = kern_attach(kern);
@@ -305,6 +320,13 @@ int kern__set_exe(struct kern *kern, const struct pv_exe_id *id, const struct pv
 	if (bpf_map_update_elem(bpf_map__fd(kern->skel->maps.exes), id, exe, BPF_ANY))
 		return -errno;
 	return 0;
+}
+
+int kern__set_second(struct kern *kern, const struct pv_proc *proc)
+{
+	int fd = bpf_map__fd(kern->skel->maps.seconds);
+
+	return bpf_map_update_elem(fd, &proc->id.tgid, proc, BPF_ANY) ? -errno : 0;
 }
 
 int kern__get_proc(struct kern *kern, uint32_t tgid, struct pv_proc *proc)

@@ -25,6 +25,9 @@ struct kern_opts {
 
 struct kern;
 
+/* Is /proc that of our own pid namespace? Else its numbers and ours are not the same. */
+bool kern_proc_is_ours(void);
+
 /*
  * NULL and errno; @what (of @what_len bytes) says what could not be done and the remedy. EPERM: a
  * capability or sysctl; ENOTSUP: the kernel lacks BTF, BPF or perf events; else internal.
@@ -52,13 +55,15 @@ int kern__drain(struct kern *kern,
 
 int kern__set_layout(struct kern *kern, uint32_t index, const struct pv_layout *layout);
 int kern__set_proc(struct kern *kern, const struct pv_proc *proc);
+/* The second runtime of a process whose entry says has_second; to be set before that. */
+int kern__set_second(struct kern *kern, const struct pv_proc *proc);
 /* Recognise the program from now on at its exec. */
 int kern__set_exe(struct kern *kern, const struct pv_exe_id *id, const struct pv_exe *exe);
 /* -ENOENT: no entry. */
 int kern__get_proc(struct kern *kern, uint32_t tgid, struct pv_proc *proc);
 /* Delete the entry of @id's process if it is still @id's. 0 or -ENOENT. */
 int kern__del_proc(struct kern *kern, const struct pv_proc_id *id);
-/* Call @fn with every process that runs now. 0, negative errno, or what @fn
+/* Call @fn with every process that runs now in our pid namespace or below it. 0, negative errno, or what @fn
  * returned if that was not 0.
  */
 int kern__each_process(struct kern *kern, int (*fn)(void *ctx, const struct pv_listed *listed),

@@ -99,7 +99,11 @@ const struct layout_row layout_rows[] = {
 	{
 		.layout = {
 			.version = 0x030a, .chain = PV_CHAIN_FRAMEOBJECT,
-			TSTATE_OLD(16, 24, 176), FRAMEOBJECT(96, 104), CODE_OLD(40, 104, 40),
+			/* cframe: 3.10 Include/cpython/pystate.h */
+			.tstate = { .interp = 16, .thread_id = 176, .frame = 24, .cframe = 48,
+				    .root_cframe = NO, .base_frame = NO, .datastack_top = NO },
+			.cframe = { .current_frame = NO, .previous = NO },
+			FRAMEOBJECT(96, 104), CODE_OLD(40, 104, 40),
 			STR_WSTR, .interp_id = 24, .interp_code_generation = NO,
 		},
 		.offsets = { .tstate_current = 568, .autotsskey = 584, .interpreters_head = 32,

@@ -24,7 +24,7 @@ struct runtime_mapped {
 /* What a walk over the mappings has found. */
 struct runtime_scan {
 	pid_t pid;
-	struct runtime_mapped python;
+	struct runtime_mapped pythons[PY_RUNTIMES_MAX];
 	struct runtime_mapped libc;
 	struct runtime_mapped loader; /* the dynamic linker */
 	struct runtime_mapped program;
@@ -46,21 +46,33 @@ static bool runtime_bias(const struct py_file *file, const struct maps_entry *en
 	return true;
 }
 
+/* Those that are supported come first, else in the order of their addresses. */
+static void runtime_add(struct runtime_scan *scan, struct runtime_mapped added)
+{
+	for (size_t i = 0; i < PY_RUNTIMES_MAX; i++) {
+		struct runtime_mapped old = scan->pythons[i];
+
+		if (old.file && (!old.file->python->reason[0] || added.file->python->reason[0]))
+			continue;
+		scan->pythons[i] = added;
+		if (!old.file)
+			return;
+		added = old;
+	}
+}
+
 static void runtime_take(struct runtime_scan *scan, const struct py_file *file,
                          const struct maps_entry *entry)
 {
 	struct runtime_mapped mapped = { .file = file, .entry = entry };
-	const struct runtime_mapped *old = &scan->python;
 
 	scan->needs_python |= file->needs_python;
 	if (!runtime_bias(file, entry, &mapped.bias))
 		return;
 	if (file->PyCode_Type_copy && !scan->PyCode_Type_copy)
 		scan->PyCode_Type_copy = mapped.bias + file->PyCode_Type_copy;
-	/* Two runtimes in one process: the first that is supported. */
-	if (file->python &&
-	    (!old->file || (old->file->python->reason[0] && !file->python->reason[0])))
-		scan->python = mapped;
+	if (file->python)
+		runtime_add(scan, mapped);
 	if (file->libc.tsd.kind &&
 	    (!scan->libc.file || (file->libc.l_tls_offset && !scan->libc.file->libc.l_tls_offset)))
 		scan->libc = mapped;
@@ -81,8 +93,9 @@ static int runtime_scan(struct py_cache *cache, const struct maps *maps, struct 
 
 		if (entry->perms[2] != 'x' || !entry->inode)
 			continue;
+		/* One with the same offset is another copy of it: dlmopen() loads it once more. */
 		if (last && last->inode == entry->inode && last->dev_major == entry->dev_major &&
-		    last->dev_minor == entry->dev_minor)
+		    last->dev_minor == entry->dev_minor && last->offset != entry->offset)
 			continue;
 		last = entry;
 		fd = maps_open(scan->pid, entry);
@@ -121,7 +134,9 @@ struct runtime_link_map {
  * thread pointer in every thread: link_map.l_tls_offset below it (glibc, x86-64: elf/dl-tls.c,
  * TLS_TCB_AT_TP). 0 means dynamic, -1 that it must stay so. False: not known, use the dtv.
  */
-static bool runtime_static_block(const struct runtime_scan *scan, uint32_t module, int64_t *block)
+static bool runtime_static_block(const struct runtime_scan *scan,
+                                 const struct runtime_mapped *python, uint32_t module,
+                                 int64_t *block)
 {
 	const struct py_libc *libc = &scan->libc.file->libc;
 	struct runtime_link_map map;
@@ -135,7 +150,7 @@ static bool runtime_static_block(const struct runtime_scan *scan, uint32_t modul
 	for (int i = 0; at && i < RUNTIME_LINK_MAP_MAX; i++, at = map.l_next) {
 		if (mem_read(scan->pid, at, &map, sizeof(map)))
 			return false;
-		if (map.l_addr != scan->python.bias)
+		if (map.l_addr != python->bias)
 			continue;
 		if (mem_read(scan->pid, at + libc->l_tls_modid, &modid, 8) || modid != module ||
 		    mem_read(scan->pid, at + libc->l_tls_offset, &offset, 8))
@@ -147,8 +162,9 @@ static bool runtime_static_block(const struct runtime_scan *scan, uint32_t modul
 }
 
 /* Turn a recipe into what holds for this process. 0 or negative errno; may decide the state. */
-static int runtime_tls(const struct runtime_scan *scan, const struct py_tls_recipe *recipe,
-                       struct pv_tls *tls, struct py_runtime *runtime)
+static int runtime_tls(const struct runtime_scan *scan, const struct runtime_mapped *python,
+                       const struct py_tls_recipe *recipe, struct pv_tls *tls,
+                       struct py_runtime *runtime)
 {
 	uint64_t value = 0;
 	int64_t block;
@@ -161,7 +177,7 @@ static int runtime_tls(const struct runtime_scan *scan, const struct py_tls_reci
 		*tls = (struct pv_tls){ .kind = PV_TLS_STATIC, .off = recipe->off };
 		return 0;
 	}
-	err = mem_read(scan->pid, scan->python.bias + recipe->slot, &value, sizeof(value));
+	err = mem_read(scan->pid, python->bias + recipe->slot, &value, sizeof(value));
 	if (err && err != -EFAULT)
 		return err;
 	if (!value) {
@@ -173,7 +189,7 @@ static int runtime_tls(const struct runtime_scan *scan, const struct py_tls_reci
 		            (unsigned long long)value);
 	} else if (!scan->libc.file) {
 		unsupported(runtime, "the C library is neither glibc nor musl");
-	} else if (runtime_static_block(scan, (uint32_t)value, &block)) {
+	} else if (runtime_static_block(scan, python, (uint32_t)value, &block)) {
 		*tls = (struct pv_tls){ .kind = PV_TLS_STATIC, .off = block + recipe->off };
 	} else {
 		*tls = (struct pv_tls){ .kind = PV_TLS_DTV,
@@ -185,15 +201,16 @@ static int runtime_tls(const struct runtime_scan *scan, const struct py_tls_reci
 }
 
 /* The addresses of this process. */
-static int runtime_fill(const struct runtime_scan *scan, struct py_runtime *runtime)
+static int runtime_fill(const struct runtime_scan *scan, const struct runtime_mapped *mapped,
+                        struct py_runtime *runtime)
 {
-	const struct py_binary *python = scan->python.file->python;
+	const struct py_binary *python = mapped->file->python;
 	struct pv_proc *proc = &runtime->proc;
-	uint64_t bias = scan->python.bias;
+	uint64_t bias = mapped->bias;
 	int err;
 
 	/* The libraries are mapped one by one: without the C library, its part would be missing. */
-	if (!scan->libc.file && scan->python.file->needs_libc) {
+	if (!scan->libc.file && mapped->file->needs_libc) {
 		undecided(runtime, "the C library is not mapped yet");
 		return 0;
 	}
@@ -210,9 +227,10 @@ static int runtime_fill(const struct runtime_scan *scan, struct py_runtime *runt
 		proc->PyCode_Type = bias + python->PyCode_Type;
 	if (scan->libc.file)
 		proc->tsd = scan->libc.file->libc.tsd;
-	err = runtime_tls(scan, &python->tls_tstate, &proc->tls_tstate, runtime);
+	err = runtime_tls(scan, mapped, &python->tls_tstate, &proc->tls_tstate, runtime);
 	if (!err && proc->state == PV_PROC_PYTHON)
-		err = runtime_tls(scan, &python->tls_gilstate, &proc->tls_gilstate, runtime);
+		err = runtime_tls(scan, mapped, &python->tls_gilstate, &proc->tls_gilstate,
+		                  runtime);
 	return err;
 }
 
@@ -233,9 +251,9 @@ static struct pv_tls_recipe runtime_recipe(const struct py_tls_recipe *from)
 /* What @runtime says, free of where things were loaded in this process. */
 static void runtime_exe(const struct runtime_scan *scan, struct py_runtime *runtime)
 {
-	const struct py_file *file = scan->python.file, *program = file;
+	const struct py_file *file = scan->pythons[0].file, *program = file;
 	struct pv_exe *exe = &runtime->exe;
-	uint64_t bias = scan->python.bias;
+	uint64_t bias = scan->pythons[0].bias;
 
 	exe->proc = runtime->proc;
 	runtime->exe_known = true;
@@ -267,46 +285,61 @@ static void runtime_exe(const struct runtime_scan *scan, struct py_runtime *runt
 	exe->dtv_stride = scan->libc.file->libc.dtv_stride;
 }
 
-static int runtime_conclude(const struct runtime_scan *scan, struct py_runtime *runtime)
+/* What is known of one runtime of the process. */
+static int runtime_conclude(const struct runtime_scan *scan, const struct runtime_mapped *mapped,
+                            struct py_runtime *runtime)
 {
-	const struct py_binary *python;
+	const struct py_binary *python = mapped->file->python;
 
-	if (!scan->python.file) {
-		if (scan->refused)
-			return -EACCES;
-		if (scan->needs_python)
-			undecided(runtime, "libpython is not mapped yet");
-		return 0;
-	}
-	python = scan->python.file->python;
 	snprintf(runtime->version, sizeof(runtime->version), "%s", python->version);
-	snprintf(runtime->file, sizeof(runtime->file), "%s", scan->python.entry->path);
+	snprintf(runtime->file, sizeof(runtime->file), "%s", mapped->entry->path);
 	runtime->build = python->program ? "static" : "shared";
 	if (python->reason[0]) {
 		unsupported(runtime, "%s", python->reason);
 		return 0;
 	}
 	runtime->source = python->source;
-	return runtime_fill(scan, runtime);
+	return runtime_fill(scan, mapped, runtime);
 }
 
-int py_runtime__find(struct py_cache *cache, pid_t pid, struct py_runtime *runtime)
+static int runtime_conclude_all(const struct runtime_scan *scan, struct py_runtime *runtimes,
+                                size_t cnt)
+{
+	int err = 0;
+
+	if (!scan->pythons[0].file) {
+		if (scan->refused)
+			return -EACCES;
+		if (scan->needs_python)
+			undecided(&runtimes[0], "libpython is not mapped yet");
+		return 0;
+	}
+	for (size_t i = 0; !err && i < cnt && scan->pythons[i].file; i++)
+		err = runtime_conclude(scan, &scan->pythons[i], &runtimes[i]);
+	return err;
+}
+
+int py_runtime__find(struct py_cache *cache, pid_t pid, struct py_runtime *runtimes, size_t cnt)
 {
 	struct runtime_scan scan = { .pid = pid };
 	struct maps maps;
 	int err;
 
-	*runtime = (struct py_runtime){ .build = "", .source = "" };
-	runtime->proc.state = PV_PROC_NOT_PYTHON;
+	for (size_t i = 0; i < cnt; i++) {
+		runtimes[i] = (struct py_runtime){ .build = "", .source = "" };
+		runtimes[i].proc.state = PV_PROC_NOT_PYTHON;
+	}
 	py_cache__trim(cache);
 	err = maps_read(pid, &maps);
 	if (err)
 		return err;
 	err = runtime_scan(cache, &maps, &scan);
 	if (!err)
-		err = runtime_conclude(&scan, runtime);
-	if (!err && runtime->proc.state != PV_PROC_UNDECIDED && !scan.refused)
-		runtime_exe(&scan, runtime);
+		err = runtime_conclude_all(&scan, runtimes, cnt);
+	/* Where a second one is has to be found in each process. */
+	if (!err && runtimes[0].proc.state != PV_PROC_UNDECIDED && !scan.refused &&
+	    !scan.pythons[1].file)
+		runtime_exe(&scan, &runtimes[0]);
 	maps_free(&maps);
 	return err;
 }

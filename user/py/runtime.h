@@ -17,7 +17,7 @@
 struct py_runtime {
 	/*
 	 * state, tstate_current, tls_*, autotsskey, tsd and PyCode_Type are filled in; id, flags,
-	 * layout and tick_cnt are the caller's.
+	 * layout, tick_cnt and has_second are the caller's.
 	 */
 	struct pv_proc proc;
 	struct pv_layout layout; /* valid when proc.state is PV_PROC_PYTHON */
@@ -41,8 +41,12 @@ struct py_cache;
 struct py_cache *py_cache__new(void); /* NULL and errno */
 void py_cache__free(struct py_cache *cache);
 
+/* Runtimes of one process that are looked for: an embedder may load two libpythons. */
+#define PY_RUNTIMES_MAX 2
+
 /*
- * Look at process @pid and fill @runtime. proc.state becomes
+ * Look at process @pid and fill @cnt of @runtimes, 1 or PY_RUNTIMES_MAX, those that are supported
+ * first. One that is not there is NOT_PYTHON. proc.state becomes
  *   PV_PROC_PYTHON       all is known
  *   PV_PROC_UNSUPPORTED  a CPython, but `reason`
  *   PV_PROC_UNDECIDED    it looks like a Python that has not got far enough (libpython not mapped
@@ -51,6 +55,6 @@ void py_cache__free(struct py_cache *cache);
  * 0, -ESRCH (no such process, or gone meanwhile), -EACCES/-EPERM (may not look), or another
  * negative errno.
  */
-int py_runtime__find(struct py_cache *cache, pid_t pid, struct py_runtime *runtime);
+int py_runtime__find(struct py_cache *cache, pid_t pid, struct py_runtime *runtimes, size_t cnt);
 
 #endif

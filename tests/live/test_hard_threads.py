@@ -1,0 +1,70 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Threads that are hard to follow: many, brief, without the lock, forked, and greenlets."""
+import collections
+import subprocess
+
+import pytest
+
+from oracle import describe, illegal
+
+
+def of_target(oracle, stack):
+    """Without what the threading module does for the target's calls of it."""
+    ours = [at for at, frame in enumerate(stack) if oracle.ours(frame)]
+    first = ours[0] if ours else len(stack)
+    return stack[:next((at for at in range(first, len(stack)) if not oracle.ours(stack[at])),
+                       len(stack))]
+
+
+def assert_legal(python, recording, pid):
+    oracle = python.oracle('hard_threads.py')
+    found = illegal([(of_target(oracle, stack), count) for stack, count in recording.stacks(pid)],
+                    oracle.why_not)
+    assert not found, describe(found)
+
+
+def by_thread_name(recording, pid):
+    found = collections.defaultdict(set)
+    for sample in recording.profile.samples:
+        if sample.labels['pid'] == pid:
+            found[sample.labels['thread']] |= {frame.name for frame in sample.stack}
+    return found
+
+
+def test_cases(python, workshop):
+    """All at once: 1000 threads that wait, brief ones, one in C without the lock, a fork."""
+    targets = {case: workshop.start(python, 'hard_threads.py', case)
+               for case in ('released', 'many', 'brief', 'forked')}
+    recording = workshop.record('-p', ','.join(str(one.pid) for one in targets.values()), '-s',
+                                rate=999, seconds=2)
+    pids = {case: target.pid for case, target in targets.items()}
+    child, = {sample.labels['pid'] for sample in recording.profile.samples} - set(pids.values())
+    for pid in [*pids.values(), child]:
+        assert_legal(python, recording, pid)
+    for case, pid in pids.items():
+        assert recording.count(pid) > 5, (case, recording.messages)
+    released = by_thread_name(recording, pids['released'])
+    assert set(released) == {'released_work', 'python_work'}, released
+    assert all(len(set(released) & names) == 1 for names in released.values()), released
+    assert set(by_thread_name(recording, pids['many'])) == {'python_work'}
+    assert recording.count_of('brief_work', pids['brief']) > 5, recording.messages
+    assert recording.count_of('child_work', child) == recording.count(child) > 5
+    assert recording.count_of('child_work', pids['forked']) == 0
+
+
+def has_greenlet(python):
+    return not subprocess.run([*python.argv, '-c', 'import greenlet'], stderr=subprocess.DEVNULL,
+                              check=False).returncode
+
+
+def test_greenlets(python, workshop):
+    """Where the interpreter has them: they come from no Debian package of every version."""
+    if not has_greenlet(python):
+        pytest.skip('this interpreter has no greenlet')
+    target = workshop.start(python, 'hard_threads.py', 'greenlets')
+    recording = workshop.record('-p', target.pid, rate=999, seconds=1)
+    assert recording.count_of('greenlet_one') > 20 and recording.count_of('greenlet_two') > 20
+    for stack, _ in recording.stacks():
+        names = [frame.name for frame in stack]
+        assert not {'greenlet_one', 'greenlet_two'} <= set(names), names
+    # What is torn is counted: the switch copies C stacks, entry frames of the interpreter with them.
