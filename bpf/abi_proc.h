@@ -138,8 +138,9 @@ enum pv_tsd_kind {
 };
 
 struct pv_tsd {
-	__u8 kind; /* enum pv_tsd_kind */
-	__u8 pad[3];
+	__u8 kind;      /* enum pv_tsd_kind */
+	__u8 plain_key; /* 3.6: autotsskey is that of an int, -1 while there is no key */
+	__u8 pad[2];
 	__u16 first;  /* glibc 0x310, musl 0x80 */
 	__u16 second; /* glibc 0x510: pointers to the further blocks of 32 keys */
 };
@@ -173,7 +174,10 @@ struct pv_proc {
 	__u64 tstate_current;
 	struct pv_tls tls_tstate;   /* 3.12 on: _Py_tss_tstate, the attached thread state */
 	struct pv_tls tls_gilstate; /* 3.15 on: _Py_tss_gilstate */
-	/* 3.7 - 3.14: address of autoTSSkey {int is_initialized; u32 key}; else 0. */
+	/*
+	 * 3.7 - 3.14: address of autoTSSkey {int is_initialized; u32 key}, 3.6: of autoTLSkey, see
+	 * pv_tsd.plain_key; else 0.
+	 */
 	__u64 autotsskey;
 	struct pv_tsd tsd;
 	__u64 PyCode_Type; /* address of the type object; 0: not known, not checked */

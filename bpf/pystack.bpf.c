@@ -166,7 +166,7 @@ static __always_inline __u64 bytecode_start(struct pv_walk *walk, const struct p
                                             __u64 code)
 {
 	__u64 start = code + layout->code.co_code_adaptive;
-	__u64 array = 0, index, entry = 0;
+	__u64 array = 0, size = 0, index, entry = 0;
 
 	if (layout->frame.tlbc_index == PV_NO_FIELD)
 		return start;
@@ -175,7 +175,10 @@ static __always_inline __u64 bytecode_start(struct pv_walk *walk, const struct p
 		return start;
 	/* _PyCodeArray { Py_ssize_t size; char *entries[]; }, 3.14 Include/cpython/code.h */
 	bpf_probe_read_user(&array, sizeof(array), (void *)(code + layout->code.co_tlbc));
-	bpf_probe_read_user(&entry, sizeof(entry), (void *)(array + 8 + 8 * index));
+	bpf_probe_read_user(&size, sizeof(size), (void *)array);
+	/* A start of 0 puts every instruction out of bounds. */
+	if (index < size)
+		bpf_probe_read_user(&entry, sizeof(entry), (void *)(array + 8 + 8 * index));
 	return entry;
 }
 

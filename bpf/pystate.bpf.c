@@ -67,7 +67,7 @@ static __always_inline __u64 tsd_read(const struct pv_tsd *tsd, __u64 tp, __u32 
 	return 0;
 }
 
-/* The thread state kept in the pthread key autoTSSkey (Python/pystate.c, PyGILState). */
+/* The thread state kept in the pthread key of PyGILState (Python/pystate.c). */
 static __always_inline __u64 gilstate_key_read(const struct pv_proc *proc, __u64 tp,
                                                struct pv_fault *fault)
 {
@@ -81,10 +81,12 @@ static __always_inline __u64 gilstate_key_read(const struct pv_proc *proc, __u64
 	if (bpf_probe_read_user(&tss, sizeof(tss), (void *)proc->autotsskey)) {
 		fault->addr = proc->autotsskey;
 		fault->len = sizeof(tss);
-	}
-	if (!tss.is_initialized)
 		return 0;
-	return tsd_read(&proc->tsd, tp, tss.key, fault);
+	}
+	/* 3.6 Python/pystate.c: static int autoTLSkey = -1 */
+	if (proc->tsd.plain_key)
+		return tsd_read(&proc->tsd, tp, (__u32)tss.is_initialized, fault);
+	return tss.is_initialized ? tsd_read(&proc->tsd, tp, tss.key, fault) : 0;
 }
 
 /* Whose is the state that holds the GIL? */

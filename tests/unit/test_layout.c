@@ -10,6 +10,7 @@
 
 #include <cmocka.h>
 
+#include "debug_offsets.h"
 #include "py/layout.h"
 #include "py/layout_tab.h"
 
@@ -62,10 +63,45 @@ static void test_table_is_sane(void **state)
 	(void)state;
 	for (size_t i = 0; i < layout_row_cnt; i++) {
 		check_layout(&layout_rows[i].layout);
-		if (i)
+		if (!i)
+			continue;
+		/* By rising version and release; the last row of each takes all that are left. */
+		if (layout_rows[i - 1].layout.version == layout_rows[i].layout.version) {
+			assert_true(layout_rows[i - 1].micro_last < layout_rows[i].micro_last);
+		} else {
 			assert_true(layout_rows[i - 1].layout.version <
 			            layout_rows[i].layout.version);
+			assert_int_equal(layout_rows[i - 1].micro_last, 0xff);
+		}
 	}
+}
+
+static uint16_t tstate_current_of(uint32_t hex)
+{
+	struct py_runtime_offsets offsets;
+	struct pv_layout layout;
+
+	assert_int_equal(py_layout_from_table(hex, &layout, &offsets), 0);
+	assert_int_equal(layout.version, hex >> 16);
+	assert_int_equal(offsets.autotsskey, offsets.tstate_current + 24);
+	return offsets.tstate_current;
+}
+
+/* _PyRuntime grew with 3.7.4; sizes of no two rows overlap, so that one can be told by its size. */
+static void test_first_releases_of_37(void **state)
+{
+	(void)state;
+	assert_int_equal(tstate_current_of(0x030700f0), 1392);
+	assert_int_equal(tstate_current_of(0x030703f0), 1392);
+	assert_int_equal(tstate_current_of(0x030704f0), 1480);
+	assert_int_equal(tstate_current_of(0x03071100), 1480);
+	for (size_t i = 0; i < layout_row_cnt; i++)
+		for (size_t j = 0; j < i && layout_rows[i].layout.version <= 0x030a; j++)
+			assert_true(!layout_rows[j].offsets.runtime_size_max ||
+			            layout_rows[i].offsets.runtime_size_min >
+			                    layout_rows[j].offsets.runtime_size_max ||
+			            layout_rows[i].offsets.runtime_size_max <
+			                    layout_rows[j].offsets.runtime_size_min);
 }
 
 static void test_table_lookup(void **state)
@@ -82,62 +118,6 @@ static void test_table_lookup(void **state)
 	assert_int_equal(py_layout_from_table(0x03050000, &layout, &offsets), -ENOENT);
 	assert_int_equal(py_layout_from_table(0, &layout, &offsets), -ENOENT);
 	assert_int_equal(py_layout_from_table(UINT32_MAX, &layout, &offsets), -ENOENT);
-}
-
-/* The values that release builds of 3.13.0, 3.14.10 and 3.15.2 have: with GIL, without. */
-struct real_offsets {
-	uint32_t hex;
-	uint64_t value[DBG_FIELD_CNT][2];
-};
-
-#define REAL_COMMON                                                                \
-	[DBG_TSTATE_INTERP] = { 16, 16 }, [DBG_TSTATE_CURRENT_FRAME] = { 72, 72 }, \
-	[DBG_FRAME_PREVIOUS] = { 8, 8 }, [DBG_FRAME_EXECUTABLE] = { 0, 0 },        \
-	[DBG_FRAME_INSTR_PTR] = { 56, 56 }, [DBG_CODE_FILENAME] = { 112, 128 },    \
-	[DBG_CODE_QUALNAME] = { 128, 144 }, [DBG_CODE_LINETABLE] = { 136, 152 },   \
-	[DBG_CODE_FIRSTLINENO] = { 68, 84 }, [DBG_OBJECT_SIZE] = { 16, 32 },       \
-	[DBG_OBJECT_TYPE] = { 8, 24 }, [DBG_BYTES_SIZE_OF] = { 40, 56 },           \
-	[DBG_BYTES_OB_SIZE] = { 16, 32 }, [DBG_BYTES_OB_SVAL] = { 32, 48 },        \
-	[DBG_STR_SIZE_OF] = { 64, 80 }, [DBG_STR_STATE] = { 32, 48 },              \
-	[DBG_STR_LENGTH] = { 16, 32 }, [DBG_STR_ASCII_SIZE] = { 40, 56 }
-
-static const struct real_offsets reals[] = {
-	{ 0x030d00f0,
-	  { REAL_COMMON, [DBG_RUNTIME_SIZE] = { 283408, 328384 },
-	    [DBG_INTERPRETERS_HEAD] = { 632, 632 }, [DBG_INTERP_ID] = { 7272, 7272 },
-	    [DBG_TSTATE_SIZE] = { 312, 312 }, [DBG_TSTATE_THREAD_ID] = { 152, 152 },
-	    [DBG_FRAME_SIZE] = { 80, 80 }, [DBG_FRAME_OWNER] = { 70, 70 },
-	    [DBG_CODE_SIZE] = { 208, 224 }, [DBG_CODE_ADAPTIVE] = { 200, 216 } } },
-	{ 0x030e0af0,
-	  { REAL_COMMON, [DBG_RUNTIME_SIZE] = { 316616, 365624 },
-	    [DBG_INTERPRETERS_HEAD] = { 808, 808 }, [DBG_INTERP_ID] = { 7280, 7280 },
-	    [DBG_TSTATE_SIZE] = { 832, 832 }, [DBG_TSTATE_THREAD_ID] = { 152, 152 },
-	    [DBG_FRAME_SIZE] = { 88, 88 }, [DBG_FRAME_OWNER] = { 74, 78 },
-	    [DBG_FRAME_TLBC_INDEX] = { 0, 72 }, [DBG_CODE_SIZE] = { 216, 240 },
-	    [DBG_CODE_ADAPTIVE] = { 208, 232 }, [DBG_CODE_TLBC] = { 0, 224 } } },
-	{ 0x030f02f0,
-	  { REAL_COMMON, [DBG_RUNTIME_SIZE] = { 346568, 409296 },
-	    [DBG_INTERPRETERS_HEAD] = { 936, 936 }, [DBG_INTERP_ID] = { 7272, 7272 },
-	    [DBG_TSTATE_SIZE] = { 888, 888 }, [DBG_TSTATE_BASE_FRAME] = { 80, 80 },
-	    [DBG_TSTATE_THREAD_ID] = { 176, 176 }, [DBG_FRAME_SIZE] = { 88, 88 },
-	    [DBG_FRAME_OWNER] = { 74, 78 }, [DBG_FRAME_TLBC_INDEX] = { 0, 72 },
-	    [DBG_CODE_SIZE] = { 216, 240 }, [DBG_CODE_ADAPTIVE] = { 208, 232 },
-	    [DBG_CODE_TLBC] = { 0, 224 } } },
-};
-
-/* _Py_DebugOffsets as such a build has it; `size` bytes of @out. */
-static size_t build(unsigned char out[1024], size_t which, int free_threaded)
-{
-	const struct debug_row *row = &debug_rows[which];
-
-	memset(out, 0, 1024);
-	memcpy(out, "xdebugpy", 8);
-	memcpy(out + 8, &(uint64_t){ reals[which].hex }, 8);
-	memcpy(out + 16, &(uint64_t){ (uint64_t)free_threaded }, 8);
-	for (int i = 0; i < DBG_FIELD_CNT; i++)
-		if (row->at[i])
-			memcpy(out + row->at[i], &reals[which].value[i][free_threaded], 8);
-	return row->size;
 }
 
 static int decode(const void *data, size_t len, struct pv_layout *layout)
@@ -280,6 +260,7 @@ int main(void)
 {
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_table_is_sane),
+		cmocka_unit_test(test_first_releases_of_37),
 		cmocka_unit_test(test_table_lookup),
 		cmocka_unit_test(test_debug_offsets),
 		cmocka_unit_test(test_firsttraceable),

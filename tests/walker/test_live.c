@@ -34,11 +34,11 @@
 #define BLOCKED_CALLS SYS_read, SYS_clock_nanosleep, SYS_pselect6
 
 /* The list of interpreters that the live tests keep: id, then the arguments, tabs between. */
-#define LIST_COMMAND                                                           \
-	"tests/live/interpreters | python3 -c 'import json, sys\n"             \
-	"for one in json.load(sys.stdin):\n"                                   \
-	"    if one[\"hexversion\"] >= 0x03080000 and not one[\"debug\"] and " \
-	"not one[\"free_threaded\"]: print(one[\"id\"], *one[\"argv\"], sep=\"\\t\")'"
+#define LIST_COMMAND                                               \
+	"tests/live/interpreters | python3 -c 'import json, sys\n" \
+	"for one in json.load(sys.stdin):\n"                       \
+	"    if one[\"hexversion\"] >= 0x03060000: "               \
+	"print(one[\"id\"], *one[\"argv\"], sep=\"\\t\")'"
 
 struct python {
 	char *id;

@@ -10,13 +10,17 @@
 
 #define DISCOVER_SCAN_MAX (256u << 20) /* bytes searched for the cookie in a file without symbols */
 #define DEBUG_OFFSETS_MAX 1024         /* 888 in 3.15 */
+#define VERSION_TESTED    0x030f       /* the newest; later ones may work */
 
 enum discover_symbol {
 	SYM_PyRuntime,
 	SYM_PyThreadState_Current,
+	SYM_GetThisThreadState,
 	SYM_Py_Version,
 	SYM_Py_GetVersion,
 	SYM_PyCode_Type,
+	SYM_PyFrame_Type,
+	SYM_PyUnicode_Type,
 	SYM_NegativeRefcount,
 	SYM_ForgetReference,
 	SYM_pthread_specific,
@@ -32,9 +36,12 @@ enum discover_symbol {
 static const char *const discover_names[SYM_CNT] = {
 	[SYM_PyRuntime] = "_PyRuntime",
 	[SYM_PyThreadState_Current] = "_PyThreadState_Current", /* up to 3.6 */
-	[SYM_Py_Version] = "Py_Version",                        /* 3.11 on */
+	[SYM_GetThisThreadState] = "PyGILState_GetThisThreadState",
+	[SYM_Py_Version] = "Py_Version", /* 3.11 on */
 	[SYM_Py_GetVersion] = "Py_GetVersion",
 	[SYM_PyCode_Type] = "PyCode_Type",
+	[SYM_PyFrame_Type] = "PyFrame_Type",
+	[SYM_PyUnicode_Type] = "PyUnicode_Type",
 	[SYM_NegativeRefcount] = "_Py_NegativeRefcount", /* Py_REF_DEBUG only */
 	[SYM_ForgetReference] = "_Py_ForgetReference",   /* Py_TRACE_REFS only, up to 3.12 */
 	/* nptl_db's description of glibc's own structures: u32 {bits, elements, offset}. */
@@ -145,13 +152,20 @@ static uint32_t discover_version_parse(const char *version)
 	                       : 0xc0u);
 }
 
-/* Debug builds and the like have other structures. */
+/*
+ * Builds with other structures than the table has. From 3.13 on they describe themselves, tracing
+ * does not change objects, and release builds have its function, too.
+ */
 static const char *discover_odd_build(const struct discover *disc)
 {
-	/* From 3.13 on tracing does not change the objects, and release builds have the function. */
-	if (disc->python->version_hex < 0x030d0000 && discover_found(disc, SYM_ForgetReference))
+	uint32_t version = disc->python->version_hex >> 16;
+
+	if (version >= 0x030d)
+		return NULL;
+	if (discover_found(disc, SYM_ForgetReference))
 		return "a build with Py_TRACE_REFS";
-	if (discover_found(disc, SYM_NegativeRefcount))
+	/* Debian's python3.9-dbg and python3.11-dbg have the release builds' layout. */
+	if (disc->python->debug && version != 0x0309 && version != 0x030b)
 		return "a debug build (Py_DEBUG)";
 	return NULL;
 }
@@ -159,6 +173,12 @@ static const char *discover_odd_build(const struct discover *disc)
 static const char *discover_table_source(uint32_t version_hex)
 {
 	switch (version_hex >> 16) {
+	case 0x0207:
+		return "table 2.7";
+	case 0x0306:
+		return "table 3.6";
+	case 0x0307:
+		return (version_hex >> 8 & 0xff) < 4 ? "table 3.7.0" : "table 3.7.4";
 	case 0x0308:
 		return "table 3.8";
 	case 0x0309:
@@ -176,36 +196,63 @@ static const char *discover_table_source(uint32_t version_hex)
 
 #define refuse(python, ...) snprintf((python)->reason, sizeof((python)->reason), __VA_ARGS__)
 
-/* _PyRuntime must hold the fields that are read of it, and be no build that has far more. */
-static void discover_check_table(struct py_binary *python, uint64_t runtime_sz)
-{
-	unsigned int level = python->version_hex >> 4 & 0xf;
+/* PyTypeObject.tp_basicsize: behind ob_refcnt, ob_type, ob_size, tp_name. */
+#define TYPE_BASICSIZE 32
 
-	if (level < 0xc)
+/* Does the static type object say that its instances have @expected bytes? */
+static bool discover_check_type(const struct discover *disc, enum discover_symbol which,
+                                uint16_t expected)
+{
+	const struct elf_symbol *type = discover_found(disc, which);
+	int64_t size;
+
+	if (!type)
+		return true;
+	if (!elf__read(disc->elf, type->value + TYPE_BASICSIZE, &size, sizeof(size)) &&
+	    size == expected)
+		return true;
+	refuse(disc->python, "Python %s: %s of another size than any known build has",
+	       disc->python->version, type->name);
+	return false;
+}
+
+/* What the table says must be what the binary says, as far as it says anything. */
+static void discover_check_table(const struct discover *disc, uint64_t runtime_sz)
+{
+	struct py_binary *python = disc->python;
+	const struct py_runtime_offsets *offsets = &python->offsets;
+
+	if ((python->version_hex >> 4 & 0xf) < 0xc)
 		refuse(python, "Python %s is a pre-release: its memory layout is not known",
 		       python->version);
-	else if (runtime_sz && (runtime_sz < python->offsets.autotsskey + 8u ||
-	                        runtime_sz > python->offsets.runtime_size_max * 2))
+	else if (!python->_PyRuntime != !offsets->runtime_size_max)
+		refuse(python, "Python %s %s _PyRuntime", python->version,
+		       python->_PyRuntime ? "with a" : "without");
+	else if (runtime_sz &&
+	         (runtime_sz < offsets->runtime_size_min || runtime_sz > offsets->runtime_size_max))
 		refuse(python, "Python %s: _PyRuntime has %llu bytes, which no known build has",
 		       python->version, (unsigned long long)runtime_sz);
+	else if (discover_check_type(disc, SYM_PyCode_Type, offsets->code_size) &&
+	         discover_check_type(disc, SYM_PyFrame_Type, offsets->frame_size))
+		discover_check_type(disc, SYM_PyUnicode_Type, offsets->unicode_size);
 }
 
 /* A build that does not tell its version: does the size of _PyRuntime fit just one? */
 static uint32_t discover_version_by_size(uint64_t runtime_sz)
 {
+	static const uint32_t hexes[] = { 0x030700f0, 0x030704f0, 0x030800f0, 0x030900f0,
+		                          0x030a00f0 };
 	struct py_runtime_offsets offsets;
 	struct pv_layout layout;
 	uint32_t found = 0;
 
-	for (uint32_t minor = 7; minor <= 10; minor++) {
-		uint32_t hex = 0x03000000 | minor << 16;
-
-		if (py_layout_from_table(hex, &layout, &offsets) ||
+	for (size_t i = 0; i < sizeof(hexes) / sizeof(hexes[0]); i++) {
+		if (py_layout_from_table(hexes[i], &layout, &offsets) ||
 		    runtime_sz < offsets.runtime_size_min || runtime_sz > offsets.runtime_size_max)
 			continue;
 		if (found)
 			return 0;
-		found = hex | 0xf0;
+		found = hexes[i];
 	}
 	return found;
 }
@@ -223,6 +270,33 @@ static void discover_old(struct discover *disc, uint64_t runtime_sz)
 	} else {
 		refuse(python, "a Python whose version cannot be told from its file");
 	}
+}
+
+/*
+ * 3.6: static int autoTLSkey of Python/pystate.c. A stripped binary has it in the code of
+ * PyGILState_GetThisThreadState(): cmpq $0,autoInterpreterState(%rip); je; mov autoTLSkey(%rip),%edi.
+ * Without it a thread that runs without the GIL has no state that could be found.
+ */
+static void discover_key(struct discover *disc)
+{
+	const struct elf_symbol *func = discover_found(disc, SYM_GetThisThreadState);
+	struct elf_symbol symbol = { .name = "autoTLSkey" };
+	int32_t rel, value;
+	uint8_t code[16];
+	uint64_t at = 0;
+
+	if (elf__symbols(disc->elf, true, &symbol, 1) && symbol.type == STT_OBJECT) {
+		at = symbol.value;
+	} else if (func && elf__machine(disc->elf) == EM_X86_64 &&
+	           !elf__read(disc->elf, func->value, code, sizeof(code)) &&
+	           !memcmp(code, "\x48\x83\x3d", 3) && !code[7] && code[8] == 0x74 &&
+	           !memcmp(code + 10, "\x8b\x3d", 2)) {
+		memcpy(&rel, code + 12, sizeof(rel));
+		at = func->value + sizeof(code) + (uint64_t)(int64_t)rel;
+	}
+	/* As it is before the runtime starts. */
+	if (at && !elf__read(disc->elf, at, &value, sizeof(value)) && value == -1)
+		disc->python->autoTLSkey = at;
 }
 
 static void discover_table(struct discover *disc, uint64_t runtime_sz)
@@ -247,7 +321,9 @@ static void discover_table(struct discover *disc, uint64_t runtime_sz)
 		python->source = "";
 		return;
 	}
-	discover_check_table(python, runtime_sz);
+	discover_check_table(disc, runtime_sz);
+	if (python->layout.version == 0x0306 && !python->reason[0])
+		discover_key(disc);
 }
 
 /* 3.13 on: the runtime describes itself. False: it does not. */
@@ -258,6 +334,7 @@ static bool discover_debug_offsets(struct discover *disc)
 	char why[128] = "";
 	uint64_t version;
 	size_t len = sizeof(data);
+	bool newer;
 	int err;
 
 	/* _PyRuntime is far longer; a forged file may end early. */
@@ -275,16 +352,13 @@ static bool discover_debug_offsets(struct discover *disc)
 		discover_version_name(python->version_hex, python->version,
 		                      sizeof(python->version));
 	}
+	newer = python->version_hex >> 16 > VERSION_TESTED;
 	if (err)
 		refuse(python, "%s", why);
-	else if (python->layout.flags & PV_LAYOUT_FREE_THREADED)
-		refuse(python, "Python %s is a free-threaded build, which is not supported yet",
+	else if ((python->version_hex >> 4 & 0xf) == 0xa && !newer)
+		refuse(python, "Python %s is an alpha: its memory layout was not settled",
 		       python->version);
-	else if ((python->version_hex >> 4 & 0xf) == 0xa)
-		refuse(python, "Python %s is an alpha: its memory layout is not settled",
-		       python->version);
-	python->source = python->version_hex >> 16 > 0x030f ? "debug offsets (untested version)"
-	                                                    : "debug offsets";
+	python->source = newer ? "debug offsets (untested version)" : "debug offsets";
 	return true;
 }
 
@@ -362,11 +436,11 @@ static bool discover_runtime(struct discover *disc, uint64_t *vaddr, uint64_t *s
 static int discover_python(struct discover *disc)
 {
 	const struct elf_symbol *type = discover_found(disc, SYM_PyCode_Type);
-	bool legacy = discover_found(disc, SYM_PyThreadState_Current);
+	const struct elf_symbol *current = discover_found(disc, SYM_PyThreadState_Current);
 	uint64_t vaddr = 0, size = 0;
 	const char *odd;
 
-	if (!discover_runtime(disc, &vaddr, &size) && !legacy)
+	if (!discover_runtime(disc, &vaddr, &size) && !current)
 		return 0;
 	disc->python = calloc(1, sizeof(*disc->python));
 	if (!disc->python)
@@ -374,7 +448,9 @@ static int discover_python(struct discover *disc)
 	disc->python->source = "";
 	disc->python->program = elf__is_program(disc->elf);
 	disc->python->_PyRuntime = vaddr;
+	disc->python->_PyThreadState_Current = current ? current->value : 0;
 	disc->python->PyCode_Type = type ? type->value : 0;
+	disc->python->debug = discover_found(disc, SYM_NegativeRefcount);
 	if (!elf__is_64(disc->elf)) {
 		refuse(disc->python, "a 32-bit Python is not supported");
 		return 0;

@@ -19,8 +19,11 @@ struct py_binary {
 	char reason[192];   /* why it is not supported; "" */
 	const char *source; /* as in struct py_runtime */
 	bool program;       /* the runtime is part of the program, not of a library */
+	bool debug;         /* Py_DEBUG */
 	uint32_t version_hex;
-	uint64_t _PyRuntime;
+	uint64_t _PyRuntime;             /* 0: 2.7 and 3.6 have none */
+	uint64_t _PyThreadState_Current; /* 2.7, 3.6 */
+	uint64_t autoTLSkey;             /* 3.6; 0: not found */
 	uint64_t PyCode_Type;
 	struct py_tls_recipe tls_tstate;
 	struct py_tls_recipe tls_gilstate;

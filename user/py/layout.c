@@ -14,7 +14,8 @@ int py_layout_from_table(uint32_t version_hex, struct pv_layout *layout,
 	uint16_t version = (uint16_t)(version_hex >> 16);
 
 	for (size_t i = 0; i < layout_row_cnt; i++) {
-		if (layout_rows[i].layout.version != version)
+		if (layout_rows[i].layout.version != version ||
+		    layout_rows[i].micro_last < (version_hex >> 8 & 0xff))
 			continue;
 		*layout = layout_rows[i].layout;
 		*offsets = layout_rows[i].offsets;
@@ -295,9 +296,7 @@ int py_layout_from_debug_offsets(const void *data, size_t len, struct pv_layout 
 	debug_fill(&view, (uint16_t)(version >> 16), layout);
 	*offsets = (struct py_runtime_offsets){
 		.interpreters_head = (uint16_t)view.value[DBG_INTERPRETERS_HEAD],
-		.autotsskey = view.row->version == version >> 16
-		                      ? view.row->autotsskey[view.free_threaded]
-		                      : 0,
+		.autotsskey = view.row->version == version >> 16 ? view.row->autotsskey : 0,
 	};
 	return 0;
 }

@@ -14,16 +14,23 @@
 
 /* Offsets into _PyRuntime that a version needs beside struct pv_layout; 0: the version has none. */
 struct py_runtime_offsets {
-	uint16_t tstate_current; /* gilstate.tstate_current, up to 3.11 */
+	uint16_t tstate_current; /* gilstate.tstate_current, 3.7 to 3.11 */
 	uint16_t autotsskey;     /* gilstate.autoTSSkey / autoTSSkey, 3.7 to 3.14 */
 	uint16_t interpreters_head;
-	uint32_t runtime_size_min; /* the smallest symbol size of _PyRuntime that fits; 0: any */
+	/*
+	 * What a binary says that has this layout: the symbol size of _PyRuntime (both 0: there is
+	 * none) and tp_basicsize of three types; 0 from 3.13 on, where the runtime says it all.
+	 */
+	uint32_t runtime_size_min;
 	uint32_t runtime_size_max;
+	uint16_t code_size;
+	uint16_t frame_size;
+	uint16_t unicode_size;
 };
 
 /*
- * The layout of @version (PY_VERSION_HEX; only major and minor may be known, the rest 0) from the
- * table. 0, or -ENOENT when the table does not hold it.
+ * The layout of @version_hex (PY_VERSION_HEX; the release level does not matter) from the table.
+ * 0, or -ENOENT when the table does not hold it.
  */
 int py_layout_from_table(uint32_t version_hex, struct pv_layout *layout,
                          struct py_runtime_offsets *offsets);

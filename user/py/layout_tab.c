@@ -44,9 +44,19 @@
 		    .cframe = NO, .root_cframe = NO, .base_frame = NO, .datastack_top = NO },      \
 	.cframe = { .current_frame = NO, .previous = NO }
 
+#define LAYOUT_307                                                                                 \
+	.version = 0x0307, .chain = PV_CHAIN_FRAMEOBJECT, TSTATE_OLD(16, 24, 176),                 \
+	FRAMEOBJECT(104, 112), CODE_OLD(36, 96, 32), STR_WSTR, .interp_id = 16,                    \
+	.interp_code_generation = NO
+
+/* type.__basicsize__ of code, frame and str (2.7: unicode). */
+#define TYPES(code, frame, unicode)                                                                \
+	.code_size = (code), .frame_size = (frame), .unicode_size = (unicode)
+
 const struct layout_row layout_rows[] = {
 	{
 		/* A str is a bytes object, and there is no _PyRuntime. */
+		.micro_last = 0xff,
 		.layout = {
 			.version = 0x0207, .chain = PV_CHAIN_FRAMEOBJECT,
 			TSTATE_OLD(8, 16, 144), FRAMEOBJECT(120, 128),
@@ -60,43 +70,59 @@ const struct layout_row layout_rows[] = {
 				 .ascii_bit = PV_NO_SHIFT },
 			.interp_id = NO, .interp_code_generation = NO,
 		},
+		.offsets = { TYPES(128, 384, 48) },
 	},
 	{
+		.micro_last = 0xff,
 		.layout = {
 			.version = 0x0306, .chain = PV_CHAIN_FRAMEOBJECT,
 			TSTATE_OLD(16, 24, 152), FRAMEOBJECT(120, 128), CODE_OLD(36, 96, 32),
 			STR_WSTR, .interp_id = NO, .interp_code_generation = NO,
 		},
+		.offsets = { TYPES(144, 384, 80) },
 	},
 	{
-		/* 3.7.4 on; up to 3.7.3 _PyRuntime is 88 bytes shorter before these fields. */
-		.layout = {
-			.version = 0x0307, .chain = PV_CHAIN_FRAMEOBJECT,
-			TSTATE_OLD(16, 24, 176), FRAMEOBJECT(104, 112), CODE_OLD(36, 96, 32),
-			STR_WSTR, .interp_id = 16, .interp_code_generation = NO,
-		},
+		/*
+		 * 3.7.4 aligns PyGC_Head, of which _PyRuntime.gc has some, to long double
+		 * (bpo-27987, Include/objimpl.h of v3.7.3 and v3.7.4).
+		 */
+		.micro_last = 3,
+		.layout = { LAYOUT_307 },
+		.offsets = { .tstate_current = 1392, .autotsskey = 1416, .interpreters_head = 24,
+			     .runtime_size_min = 1424, .runtime_size_max = 1447,
+			     TYPES(144, 368, 80) },
+	},
+	{
+		.micro_last = 0xff,
+		.layout = { LAYOUT_307 },
 		.offsets = { .tstate_current = 1480, .autotsskey = 1504, .interpreters_head = 24,
-			     .runtime_size_min = 1512, .runtime_size_max = 1536 },
+			     .runtime_size_min = 1512, .runtime_size_max = 1536,
+			     TYPES(144, 368, 80) },
 	},
 	{
+		.micro_last = 0xff,
 		.layout = {
 			.version = 0x0308, .chain = PV_CHAIN_FRAMEOBJECT,
 			TSTATE_OLD(16, 24, 176), FRAMEOBJECT(104, 112), CODE_OLD(40, 104, 40),
 			STR_WSTR, .interp_id = 16, .interp_code_generation = NO,
 		},
 		.offsets = { .tstate_current = 1368, .autotsskey = 1392, .interpreters_head = 32,
-			     .runtime_size_min = 1448, .runtime_size_max = 1480 },
+			     .runtime_size_min = 1448, .runtime_size_max = 1480,
+			     TYPES(176, 368, 80) },
 	},
 	{
+		.micro_last = 0xff,
 		.layout = {
 			.version = 0x0309, .chain = PV_CHAIN_FRAMEOBJECT,
 			TSTATE_OLD(16, 24, 176), FRAMEOBJECT(104, 112), CODE_OLD(40, 104, 40),
 			STR_WSTR, .interp_id = 24, .interp_code_generation = NO,
 		},
 		.offsets = { .tstate_current = 568, .autotsskey = 584, .interpreters_head = 32,
-			     .runtime_size_min = 648, .runtime_size_max = 664 },
+			     .runtime_size_min = 648, .runtime_size_max = 664,
+			     TYPES(176, 368, 80) },
 	},
 	{
+		.micro_last = 0xff,
 		.layout = {
 			.version = 0x030a, .chain = PV_CHAIN_FRAMEOBJECT,
 			/* cframe: 3.10 Include/cpython/pystate.h */
@@ -107,9 +133,11 @@ const struct layout_row layout_rows[] = {
 			STR_WSTR, .interp_id = 24, .interp_code_generation = NO,
 		},
 		.offsets = { .tstate_current = 568, .autotsskey = 584, .interpreters_head = 32,
-			     .runtime_size_min = 665, .runtime_size_max = 688 },
+			     .runtime_size_min = 665, .runtime_size_max = 688,
+			     TYPES(176, 360, 80) },
 	},
 	{
+		.micro_last = 0xff,
 		.layout = {
 			.version = 0x030b, .chain = PV_CHAIN_CFRAME,
 			.tstate = { .interp = 16, .thread_id = 152, .frame = NO, .cframe = 56,
@@ -125,10 +153,12 @@ const struct layout_row layout_rows[] = {
 			STR_WSTR, .interp_id = 48, .interp_code_generation = NO,
 		},
 		.offsets = { .tstate_current = 576, .autotsskey = 592, .interpreters_head = 40,
-			     .runtime_size_min = 0x10000, .runtime_size_max = 0x80000 },
+			     .runtime_size_min = 0x10000, .runtime_size_max = 0x80000,
+			     TYPES(184, 120, 80) },
 	},
 	{
 		/* A PyGILState thread state is attached through _Py_tss_tstate from here on. */
+		.micro_last = 0xff,
 		.layout = {
 			.version = 0x030c, .chain = PV_CHAIN_CFRAME,
 			.tstate = { .interp = 16, .thread_id = 136, .frame = NO, .cframe = 56,
@@ -147,13 +177,17 @@ const struct layout_row layout_rows[] = {
 			.interp_id = 8, .interp_code_generation = NO,
 		},
 		.offsets = { .autotsskey = 1544, .interpreters_head = 40,
-			     .runtime_size_min = 0x10000, .runtime_size_max = 0x100000 },
+			     .runtime_size_min = 0x10000, .runtime_size_max = 0x100000,
+			     TYPES(192, 120, 64) },
 	},
 };
 
 const size_t layout_row_cnt = sizeof(layout_rows) / sizeof(layout_rows[0]);
 
-/* Include/internal/pycore_runtime.h (v3.13.0), pycore_debug_offsets.h (v3.14.0 on). */
+/*
+ * Include/internal/pycore_runtime.h (v3.13.0), pycore_debug_offsets.h (v3.14.0 on). autoTSSkey: the
+ * headers of 3.13.0, 3.13.18 and 3.14.10, the same with Py_GIL_DISABLED and with Py_DEBUG.
+ */
 const struct debug_row debug_rows[] = {
 	{
 		.version = 0x030d, .size = 584,
@@ -174,7 +208,7 @@ const struct debug_row debug_rows[] = {
 			[DBG_STR_SIZE_OF] = 536, [DBG_STR_STATE] = 544, [DBG_STR_LENGTH] = 552,
 			[DBG_STR_ASCII_SIZE] = 560,
 		},
-		.autotsskey = { 2160, 0 }, .firsttraceable = { 16, 16 },
+		.autotsskey = 2160, .firsttraceable = { 16, 16 },
 		.bits = { { 2, 5, 6 }, { 2, 5, 6 } }, .owner_entry = 3,
 	},
 	{
@@ -196,7 +230,7 @@ const struct debug_row debug_rows[] = {
 			[DBG_STR_SIZE_OF] = 616, [DBG_STR_STATE] = 624, [DBG_STR_LENGTH] = 632,
 			[DBG_STR_ASCII_SIZE] = 640,
 		},
-		.autotsskey = { 2336, 0 }, .firsttraceable = { 16, 24 },
+		.autotsskey = 2336, .firsttraceable = { 16, 24 },
 		.bits = { { 2, 5, 6 }, { 8, 11, 12 } }, .owner_entry = 3,
 	},
 	{

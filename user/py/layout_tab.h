@@ -7,8 +7,12 @@
 
 #include "py/layout.h"
 
-/* One minor version up to 3.12, x86-64 and aarch64 alike: the structs have no arch-dependent part. */
+/*
+ * One minor version up to 3.12, or its first releases; by rising version. x86-64 and aarch64 alike:
+ * the structs have no arch-dependent part.
+ */
 struct layout_row {
+	uint8_t micro_last; /* for releases up to this one; 0xff: all that are left */
 	struct pv_layout layout;
 	struct py_runtime_offsets offsets;
 };
@@ -64,7 +68,7 @@ struct debug_row {
 	uint16_t version;           /* major << 8 | minor */
 	uint16_t size;              /* of the struct */
 	uint16_t at[DBG_FIELD_CNT]; /* where each field lies; 0: this version has it not */
-	uint16_t autotsskey[2];     /* in _PyRuntime; 0: there is none, or it is not known */
+	uint16_t autotsskey;        /* in _PyRuntime, in every build; 0: there is none */
 	uint16_t firsttraceable[2]; /* bytes of _co_firsttraceable before co_code_adaptive */
 	struct layout_str_bits bits[2];
 	uint8_t owner_entry; /* FRAME_OWNED_BY_CSTACK, FRAME_OWNED_BY_INTERPRETER */

@@ -216,17 +216,23 @@ static int runtime_fill(const struct runtime_scan *scan, const struct runtime_ma
 	}
 	proc->state = PV_PROC_PYTHON;
 	runtime->layout = python->layout;
-	runtime->runtime_addr = bias + python->_PyRuntime;
+	if (python->_PyRuntime)
+		runtime->runtime_addr = bias + python->_PyRuntime;
 	if (python->offsets.tstate_current)
 		proc->tstate_current = runtime->runtime_addr + python->offsets.tstate_current;
+	else if (!python->_PyRuntime)
+		proc->tstate_current = bias + python->_PyThreadState_Current;
 	if (python->offsets.autotsskey)
 		proc->autotsskey = runtime->runtime_addr + python->offsets.autotsskey;
+	else if (python->autoTLSkey)
+		proc->autotsskey = bias + python->autoTLSkey;
 	if (scan->PyCode_Type_copy && !python->program)
 		proc->PyCode_Type = scan->PyCode_Type_copy;
 	else if (python->PyCode_Type)
 		proc->PyCode_Type = bias + python->PyCode_Type;
 	if (scan->libc.file)
 		proc->tsd = scan->libc.file->libc.tsd;
+	proc->tsd.plain_key = !python->_PyRuntime;
 	err = runtime_tls(scan, mapped, &python->tls_tstate, &proc->tls_tstate, runtime);
 	if (!err && proc->state == PV_PROC_PYTHON)
 		err = runtime_tls(scan, mapped, &python->tls_gilstate, &proc->tls_gilstate,
@@ -285,6 +291,19 @@ static void runtime_exe(const struct runtime_scan *scan, struct py_runtime *runt
 	exe->dtv_stride = scan->libc.file->libc.dtv_stride;
 }
 
+static const char *runtime_build(const struct py_binary *python)
+{
+	static const char *const names[2][2][2] = {
+		{ { "shared", "shared debug" },
+		  { "shared free-threaded", "shared free-threaded debug" } },
+		{ { "static", "static debug" },
+		  { "static free-threaded", "static free-threaded debug" } },
+	};
+	bool free_threaded = python->layout.flags & PV_LAYOUT_FREE_THREADED;
+
+	return names[python->program][free_threaded][python->debug];
+}
+
 /* What is known of one runtime of the process. */
 static int runtime_conclude(const struct runtime_scan *scan, const struct runtime_mapped *mapped,
                             struct py_runtime *runtime)
@@ -293,7 +312,7 @@ static int runtime_conclude(const struct runtime_scan *scan, const struct runtim
 
 	snprintf(runtime->version, sizeof(runtime->version), "%s", python->version);
 	snprintf(runtime->file, sizeof(runtime->file), "%s", mapped->entry->path);
-	runtime->build = python->program ? "static" : "shared";
+	runtime->build = runtime_build(python);
 	if (python->reason[0]) {
 		unsupported(runtime, "%s", python->reason);
 		return 0;

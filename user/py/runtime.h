@@ -22,7 +22,7 @@ struct py_runtime {
 	struct pv_proc proc;
 	struct pv_layout layout; /* valid when proc.state is PV_PROC_PYTHON */
 	char version[24];        /* "3.11.7", "3.15.0b4"; "3.11" if the binary does not tell; "" */
-	const char *build;       /* "static", "shared", "" */
+	const char *build;       /* "static", "shared", "shared free-threaded debug", "" */
 	const char *source;      /* where the layout came from: "debug offsets", "table 3.11", "" */
 	char file[256];     /* the ELF file that holds the runtime, as the process sees it (cut) */
 	char reason[192];   /* why PV_PROC_UNSUPPORTED or PV_PROC_UNDECIDED; "" otherwise */

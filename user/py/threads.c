@@ -16,16 +16,19 @@
 #define CHUNK       128 /* entries read at once */
 #define KEY_LEN_MAX 16
 
-/* tp_flags, 3.8 to 3.15 Include/object.h */
-#define TPFLAGS_INLINE_VALUES    (1ull << 2) /* 3.13 on */
-#define TPFLAGS_MANAGED_DICT     (1ull << 4) /* 3.11 on */
+/* tp_flags, 2.7 to 3.15 Include/object.h */
+#define TPFLAGS_INLINE_VALUES    (1ull << 2)  /* 3.13 on */
+#define TPFLAGS_MANAGED_DICT     (1ull << 4)  /* 3.11 on */
+#define TPFLAGS_INT_SUBCLASS     (1ull << 23) /* 2.7 */
 #define TPFLAGS_LONG_SUBCLASS    (1ull << 24)
+#define TPFLAGS_STRING_SUBCLASS  (1ull << 27) /* 2.7 */
 #define TPFLAGS_UNICODE_SUBCLASS (1ull << 28)
 #define TPFLAGS_DICT_SUBCLASS    (1ull << 29)
 
-/* Behind the object head (16 bytes; free-threaded 32): constant from 3.8 to 3.15. */
+/* Behind the object head (16 bytes; free-threaded 32): constant from 2.7 to 3.15. */
 #define MODULE_md_dict     0
 #define DICT_ma_keys       16 /* ma_values follows */
+#define DICT_ma_mask       16 /* 2.7: ma_table follows */
 #define TYPE_tp_name       8
 #define TYPE_tp_basicsize  16
 #define TYPE_tp_flags      152
@@ -54,10 +57,14 @@ struct threads_row {
 };
 
 /*
- * Include/internal/pycore_{pystate,interp,dict,runtime}.h and Include/cpython/object.h of v3.8.18,
- * v3.9.18, v3.10.13, v3.11.7, v3.12.1, v3.13.0; 3.14 and 3.15 against 3.14.10 and 3.15.2.
+ * Include/pystate.h of v2.7.18, v3.6.15, v3.7.16; Include/internal/pycore_{pystate,interp,dict,
+ * runtime}.h and Include/cpython/object.h of v3.8.18, v3.9.18, v3.10.13, v3.11.7, v3.12.1, v3.13.0;
+ * 3.14 and 3.15 against 3.14.10 and 3.15.2.
  */
 static const struct threads_row rows[] = {
+	{ 0x0207, 16, 0, 0, 0, INSTANCE_DICTOFFSET },
+	{ 0x0306, 16, 0, 0, 0, INSTANCE_DICTOFFSET },
+	{ 0x0307, 40, 0, 0, 0, INSTANCE_DICTOFFSET },
 	{ 0x0308, 56, 0, 0, 0, INSTANCE_DICTOFFSET },
 	{ 0x0309, 856, 0, 0, 0, INSTANCE_DICTOFFSET },
 	{ 0x030a, 856, 0, 0, 0, INSTANCE_DICTOFFSET },
@@ -102,6 +109,21 @@ static int read_u64(struct walk *walk, uint64_t addr, uint64_t *out)
 	return walk_read(walk, addr, out, sizeof(*out));
 }
 
+static bool is_python2(const struct walk *walk)
+{
+	return walk->row->version < 0x0300;
+}
+
+static uint64_t str_flag(const struct walk *walk)
+{
+	return is_python2(walk) ? TPFLAGS_STRING_SUBCLASS : TPFLAGS_UNICODE_SUBCLASS;
+}
+
+static uint64_t int_flag(const struct walk *walk)
+{
+	return is_python2(walk) ? TPFLAGS_INT_SUBCLASS : TPFLAGS_LONG_SUBCLASS;
+}
+
 /* The type of the object at @addr and its flags. */
 static int object_type(struct walk *walk, uint64_t addr, uint64_t *type, uint64_t *flags)
 {
@@ -135,6 +157,25 @@ static int module_expect(struct walk *walk, uint64_t addr)
 	if (!err)
 		err = walk_read(walk, at, name, sizeof(name));
 	return err ? err : memcmp(name, "module", sizeof(name)) ? -EAGAIN : 0;
+}
+
+/* 2.7: every entry of the hash table, in the dict itself (Include/dictobject.h). */
+static int keys_open_table(struct walk *walk, uint64_t dict, struct keys *keys)
+{
+	uint64_t table[2]; /* ma_mask, ma_table */
+	int err = walk_read(walk, dict + walk->head + DICT_ma_mask, table, sizeof(table));
+
+	if (err)
+		return err;
+	if (table[0] & (table[0] + 1) || table[1] & 7)
+		return -EAGAIN;
+	if (table[0] >= 2 * DICT_ENTRIES_MAX)
+		return -ENOENT;
+	keys->entries = table[1];
+	keys->cnt = (uint32_t)table[0] + 1;
+	keys->words = 3;
+	keys->kind = DICT_KEYS_GENERAL;
+	return 0;
 }
 
 /* Up to 3.10: struct _dictkeysobject of Objects/dict-common.h. */
@@ -194,6 +235,18 @@ static int keys_open(struct walk *walk, uint64_t addr, struct keys *keys)
 	                                   : keys_open_new(walk, addr, keys);
 }
 
+/* The same for the str of 2.7, which is bytes. */
+static bool bytes_is(struct walk *walk, uint64_t addr, const char *name)
+{
+	const struct pv_layout_str *l = &walk->layout->str;
+	size_t len = strlen(name);
+	char data[KEY_LEN_MAX];
+	uint64_t size;
+
+	return len <= sizeof(data) && !read_u64(walk, addr + l->bytes_size, &size) && size == len &&
+	       !walk_read(walk, addr + l->bytes_data, data, len) && !memcmp(data, name, len);
+}
+
 /* Is the str object at @addr the ASCII string @name? */
 static bool str_is(struct walk *walk, uint64_t addr, const char *name)
 {
@@ -224,11 +277,12 @@ static bool entry_is(struct walk *walk, const uint64_t *entry, unsigned int word
 	if (!key || key & 7)
 		return false;
 	if (wanted->name)
-		return str_is(walk, key, wanted->name) &&
-		       !object_expect(walk, key, TPFLAGS_UNICODE_SUBCLASS);
-	/* An int below 2^61 - 1 is its own hash (Python/pyhash.c). */
+		return (is_python2(walk) ? bytes_is(walk, key, wanted->name)
+		                         : str_is(walk, key, wanted->name)) &&
+		       !object_expect(walk, key, str_flag(walk));
+	/* An int below 2^61 - 1 is its own hash (Python/pyhash.c), in 2.7 any positive one. */
 	return words == 3 && entry[0] == wanted->number &&
-	       !object_expect(walk, key, TPFLAGS_LONG_SUBCLASS);
+	       !object_expect(walk, key, int_flag(walk));
 }
 
 /* The index of the wanted key, and the value beside it (0 in shared keys). -ENOENT: not there. */
@@ -277,15 +331,18 @@ static int values_get(struct walk *walk, uint64_t values, uint32_t index, uint64
 
 static int dict_find(struct walk *walk, uint64_t dict, const struct wanted *wanted, uint64_t *value)
 {
-	uint64_t tables[2]; /* ma_keys, ma_values */
+	uint64_t tables[2] = { 0 }; /* ma_keys, ma_values */
 	struct keys keys;
 	uint32_t index;
 	int err = object_expect(walk, dict, TPFLAGS_DICT_SUBCLASS);
 
-	if (!err)
+	if (!err && is_python2(walk)) {
+		err = keys_open_table(walk, dict, &keys);
+	} else if (!err) {
 		err = walk_read(walk, dict + walk->head + DICT_ma_keys, tables, sizeof(tables));
-	if (!err)
-		err = keys_open(walk, tables[0], &keys);
+		if (!err)
+			err = keys_open(walk, tables[0], &keys);
+	}
 	if (!err)
 		err = keys_find(walk, &keys, wanted, &index, value);
 	if (err)
@@ -375,6 +432,12 @@ static int modules_find(struct walk *walk, uint64_t runtime_addr, uint64_t inter
 	return read_u64(walk, interp + offset, modules);
 }
 
+/* threading.Thread.name; 2.7 mangles what its __init__ calls self.__name. */
+static int attribute_name(struct walk *walk, uint64_t thread, uint64_t *name)
+{
+	return attribute_find(walk, thread, is_python2(walk) ? "_Thread__name" : "_name", name);
+}
+
 static int name_find(struct walk *walk, const struct py_runtime *runtime, uint64_t interp,
                      uint64_t ident, struct buf *out)
 {
@@ -396,13 +459,13 @@ static int name_find(struct walk *walk, const struct py_runtime *runtime, uint64
 	if (!err)
 		err = dict_find(walk, at, &number, &thread);
 	if (!err)
-		err = attribute_find(walk, thread, "_name", &name);
+		err = attribute_name(walk, thread, &name);
 	if (!err)
-		err = object_expect(walk, name, TPFLAGS_UNICODE_SUBCLASS);
+		err = object_expect(walk, name, str_flag(walk));
 	if (!err)
 		err = py_string_from_process(walk->pid, walk->layout, name, &cut, out);
 	if (!err)
-		err = attribute_find(walk, thread, "_name", &again);
+		err = attribute_name(walk, thread, &again);
 	return !err && again != name ? -EAGAIN : err;
 }
 
