@@ -16,11 +16,12 @@ NO_COLUMNS_FILES = 60
 
 
 def interpreters():
-    """Id -> argv of every interpreter that there is and whose tables we read."""
+    """Id -> argv of an interpreter of each release: the same source makes the same tables."""
     found = subprocess.run([os.path.join(ROOT, 'tests', 'live', 'interpreters')],
                            stdout=subprocess.PIPE, check=True)
-    return {one['id']: one['argv'] for one in json.loads(found.stdout)
-            if one['hexversion'] >> 16 == 0x0207 or one['hexversion'] >= 0x03060000}
+    releases = {one['hexversion']: one for one in reversed(json.loads(found.stdout))
+                if not one['debug']}
+    return {one['id']: one['argv'] for one in releases.values()}
 
 
 PYTHONS = interpreters()

@@ -3,6 +3,7 @@
 [name, first line, [lines]]. Instructions without a line count as line 0.
 """
 import dis
+import io
 import json
 import sys
 
@@ -22,5 +23,5 @@ def walk(code):
     return rows
 
 
-with open(sys.argv[1], encoding='utf-8') as stream:
+with io.open(sys.argv[1], encoding='utf-8') as stream:
     print(json.dumps(walk(compile(stream.read(), sys.argv[1], 'exec'))))

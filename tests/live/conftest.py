@@ -9,8 +9,18 @@ INTERPRETERS = find_interpreters()
 
 def pytest_generate_tests(metafunc):
     if 'python' in metafunc.fixturenames:
-        metafunc.parametrize('python', INTERPRETERS, scope='module',
-                             ids=[one.id for one in INTERPRETERS])
+        # OLDEST: of a module whose tests have little to do with versions.
+        oldest = getattr(metafunc.module, 'OLDEST', (2, 7))
+        found = [one for one in INTERPRETERS if one.version >= oldest]
+        metafunc.parametrize('python', found, scope='module', ids=[one.id for one in found])
+
+
+def pytest_collection_modifyitems(items):
+    """Leave out what an interpreter is too old for."""
+    params = [getattr(item, 'callspec', None) and item.callspec.params for item in items]
+    items[:] = [item for item, one in zip(items, params)
+                if not one or 'python' not in one or 'target' not in one or
+                one['python'].runs(one['target'] + '.py')]
 
 
 @pytest.fixture(scope='session')

@@ -18,7 +18,6 @@ from ticks import TickWatch
 HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(os.path.dirname(HERE))
 TARGETS = os.path.join(ROOT, 'tests', 'targets')
-FIRST, LAST = (3, 8), (3, 15)
 READY_S = 60
 
 
@@ -28,6 +27,9 @@ class Interpreter:
     def __init__(self, found):
         self.id = found['id']
         self.version = tuple(map(int, found['version'].split('.')))
+        self.origin = found['origin']
+        self.free_threaded = found['free_threaded']
+        self.debug = found['debug']
         self.argv = found['argv']
         self.root = found['root']
         self._targets = TARGETS
@@ -44,6 +46,12 @@ class Interpreter:
             self._targets = inside[len(self.root):] + '/targets'
             shutil.copytree(TARGETS, self.root + self._targets)
         return self._targets
+
+    def runs(self, target):
+        """Is it new enough? A target says what it needs: `# needs: 3.6`."""
+        with open(os.path.join(TARGETS, target), encoding='utf-8') as stream:
+            needs = re.search(r'^# needs: (\d+)\.(\d+)$', stream.read(), re.MULTILINE)
+        return not needs or self.version >= tuple(map(int, needs.groups()))
 
     def put(self, path):
         """Make a file of ours one of the targets; its name there."""
@@ -63,19 +71,29 @@ class Interpreter:
             lines.setdefault((name, first), set()).update(numbers)
         return Oracle(os.path.join(TARGETS, target), self.version, lines)
 
-    def command(self, target, *arguments):
-        return [*self.argv, '-B', os.path.join(self.targets(), target), *arguments]
+    def command(self, target, *arguments, options=()):
+        return [*self.argv, *options, '-B', os.path.join(self.targets(), target), *arguments]
+
+
+def every_interpreter():
+    """All that there are. PITVIPER_LIVE_ONLY=3.12,3.14.10-sid picks some."""
+    done = subprocess.run([os.path.join(HERE, 'interpreters'), '--install'],
+                          stdout=subprocess.PIPE, check=True)
+    found = [Interpreter(one) for one in json.loads(done.stdout)]
+    only = [name for name in os.environ.get('PITVIPER_LIVE_ONLY', '').split(',') if name]
+    return [one for one in found
+            if not only or any(one.id == name or one.id.startswith(name + '.') for name in only)]
 
 
 def find_interpreters():
-    """Those of the versions that are recorded. PITVIPER_LIVE_ONLY=3.12,3.14 picks some."""
-    done = subprocess.run([os.path.join(HERE, 'interpreters'), '--install'],
-                          stdout=subprocess.PIPE, check=True)
-    found = [Interpreter(one) for one in json.loads(done.stdout)
-             if not one['free_threaded'] and not one['debug']]
-    only = [name for name in os.environ.get('PITVIPER_LIVE_ONLY', '').split(',') if name]
-    return [one for one in found if FIRST <= one.version[:2] <= LAST and
-            (not only or any(one.id == name or one.id.startswith(name + '.') for name in only))]
+    """Those that every test is run with: release builds of each version, from two sources at most.
+    What else there is of a version comes into the matrix only (test_matrix.py)."""
+    found = every_interpreter()
+    usual = [one for one in found if one.origin in ('pyenv', 'debian', 'sid', 'named') and
+             not one.debug and not one.id.endswith('-nopie')]
+    covered = {one.version[:2] for one in usual}
+    return [one for one in found if one in usual or
+            (one.version[:2] not in covered and not one.debug and not one.id.endswith('-nopie'))]
 
 
 def clean_environment():

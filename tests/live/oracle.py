@@ -13,6 +13,9 @@ beginning of a legal stack is legal too, but nothing may be missing or extra in 
 Further words of the comments:
     # -> f +g           g is a generator or coroutine that is created here but does not run: it can
                         only be the leaf, on its first line
+    # before 3.8 -> f   only there; a call that spans lines is on its last one, not on its first
+    # 2.7 -> f          only there
+    # -> f:g            f calls g there, other functions with code on that line don't
     # -> f @3           the depth of a recursion modulo 5; the frame above stands on @2 or no @
     # -> @thread f      on any line: the root of a thread that runs f
     # depth: f 91       f calls itself to this depth, and anything else only there
@@ -21,9 +24,10 @@ import ast
 import os
 import re
 
-CALLS = re.compile(r'#\s*->\s*(.+)$')
+CALLS = re.compile(r'#\s*(before 3\.8|2\.7|)\s*->([^#]+)')
 DEPTH = re.compile(r'# depth: (\S+) (\d+)')
 THREAD_FUNCTIONS = ('Thread._bootstrap', 'Thread._bootstrap_inner', 'Thread.run')
+THREAD_FUNCTIONS_2 = ('Thread.__bootstrap', 'Thread.__bootstrap_inner', 'Thread.run')
 
 
 def name_of_comprehension(node):
@@ -61,9 +65,9 @@ class Oracle:
         self.depths = {}  # function: frames at the bottom of its recursion
         self.thread_roots = set()
         for number, line in enumerate(self.text, 1):
-            match = CALLS.search(line)
-            if match:
-                self._states(number, match.group(1).split())
+            for when, words in CALLS.findall(line):
+                if version < {'': (9,), 'before 3.8': (3, 8), '2.7': (3,)}[when]:
+                    self._states(number, words.split())
             match = DEPTH.search(line)
             if match:
                 self.depths[match.group(1)] = int(match.group(2))
@@ -101,8 +105,13 @@ class Oracle:
             else:
                 own += ast.iter_child_nodes(child)
         if self._lines:
-            lines = self._lines[qualname.rsplit('.', 1)[-1], first] | {first}
+            first, lines = self._lines_told(qualname.rsplit('.', 1)[-1], first, last)
         self.functions.append(Function(qualname, first, last, lines))
+
+    def _lines_told(self, name, first, last):
+        """What the interpreter says. Before 3.8 a comprehension begins behind its bracket."""
+        found = min(line for other, line in self._lines if other == name and first <= line <= last)
+        return found, self._lines[name, found] | {found}
 
     def _code_name(self, node):
         """Of what has a code object of its own."""
@@ -110,8 +119,8 @@ class Oracle:
             return node.name
         if isinstance(node, ast.Lambda):
             return '<lambda>'
-        if isinstance(node, ast.ListComp) and self.version >= (3, 12):
-            return None  # PEP 709: part of its function
+        if isinstance(node, ast.ListComp) and not (3,) <= self.version < (3, 12):
+            return None  # 2.7, PEP 709: part of its function
         return name_of_comprehension(node)
 
     def shown(self, qualname):
@@ -160,9 +169,10 @@ class Oracle:
 
     def _may_call(self, caller, callee, is_leaf):
         calls = self.calls.get(caller.line, ())
+        name = caller.name.rsplit('.', 1)[-1]
         creates = self.creates.get(caller.line, ())
-        return any(one.stated in calls or (is_leaf and one.stated in creates and
-                                           one.first == callee.line)
+        return any(one.stated in calls or f'{name}:{one.stated}' in calls or
+                   (is_leaf and one.stated in creates and one.first == callee.line)
                    for one in self._functions_at(callee))
 
     def _wrong_depth(self, stack):
@@ -175,7 +185,8 @@ class Oracle:
 
     def _strip_thread(self, stack):
         """A thread of the threading module: its own frames, then one of the stated roots."""
-        for expected in THREAD_FUNCTIONS:
+        functions = THREAD_FUNCTIONS if self.version >= (3,) else THREAD_FUNCTIONS_2
+        for expected in functions:
             if not stack:
                 return None, []
             frame = stack[0]
@@ -183,7 +194,7 @@ class Oracle:
                 return f'a thread starts with {frame.name} instead of {expected}', stack
             if os.path.basename(frame.file) != 'threading.py' or \
                self.shown(expected) != frame.name:
-                if expected == THREAD_FUNCTIONS[0]:
+                if expected == functions[0]:
                     return f'{frame.name} in {frame.file} is no root', stack
                 return None, []  # a leaf inside of threading.py: start and end of the thread
             stack = stack[1:]

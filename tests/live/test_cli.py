@@ -10,6 +10,7 @@ import select
 import shutil
 import signal
 import stat
+import struct
 import subprocess
 import sys
 import tempfile
@@ -219,21 +220,40 @@ def test_thread_instead_of_process(run, folder):
     assert os.listdir(folder) == []
 
 
-def test_unsupported_python(run, folder):
+@contextlib.contextmanager
+def alpha_python():
+    """An interpreter that calls itself an alpha, as a command, and the version it says; a copy of a
+    static 3.13 or later with another word in its debug offsets."""
     found = json.loads(subprocess.run([os.path.join(HERE, 'interpreters')], check=True,
                                       stdout=subprocess.PIPE).stdout)
-    old = [one for one in found if one['version'].startswith(('2.', '3.5.', '3.6.'))]
-    if not old:
-        pytest.skip('no Python before 3.7 on this machine')
+    for one in found:
+        with open(one['root'] + os.path.realpath(one['argv'][-1]), 'rb') as stream:
+            program = stream.read()
+        at = program.find(b'xdebugpy' + struct.pack('<Q', one['hexversion']))
+        if at < 0:
+            continue
+        program = bytearray(program)
+        program[at + 8] = 0xa1  # PY_VERSION_HEX: level alpha, serial 1
+        with tempfile.TemporaryDirectory(dir=one['root'] + '/tmp') as copy:
+            with open(copy + '/python', 'wb') as stream:
+                stream.write(program)
+            os.chmod(copy + '/python', 0o755)
+            yield one['argv'][:-1] + [copy[len(one['root']):] + '/python'], one['version'] + 'a1'
+        return
+    raise AssertionError('there is no static Python 3.13 or later')
+
+
+def test_unsupported_python(run, folder):
     code = 'import sys; sys.stdout.write("ready\\n"); sys.stdout.flush(); sys.stdin.readline()'
-    with subprocess.Popen([*old[0]['argv'], '-c', code], stdin=subprocess.PIPE,
-                          stdout=subprocess.PIPE) as target:
-        assert target.stdout.readline() == b'ready\n'
-        listed, done = run('ps', '-p', target.pid), run('record', '-p', target.pid)
-        target.stdin.close()
+    with alpha_python() as (argv, version):
+        with subprocess.Popen([*argv, '-S', '-c', code], stdin=subprocess.PIPE,
+                              stdout=subprocess.PIPE) as target:
+            assert target.stdout.readline() == b'ready\n'
+            listed, done = run('ps', '-p', target.pid), run('record', '-p', target.pid)
+            target.stdin.close()
     assert done.returncode == 7
-    assert f'Python {old[0]["version"]} is not supported' in done.stderr
-    assert f'no: Python {old[0]["version"]} is not supported' in listed.stdout
+    assert f'Python {version} is an alpha' in done.stderr
+    assert f'no: Python {version} is an alpha' in listed.stdout
     assert listed.returncode == 0
     assert os.listdir(folder) == []
 

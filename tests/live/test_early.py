@@ -4,6 +4,7 @@ import pytest
 
 from oracle import describe, illegal
 
+OLDEST = 3, 8
 RATE = 1000
 
 

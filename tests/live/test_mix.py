@@ -3,6 +3,7 @@
 import json
 import math
 
+OLDEST = 3, 8
 SECONDS = 5
 POINTS = 1.5  # percentage points
 

@@ -9,6 +9,9 @@ import time
 from oracle import describe, illegal
 
 
+OLDEST = 3, 8
+
+
 def assert_legal(python, target, stacks):
     oracle = python.oracle(target)
     # What runs before the target's first line (imports, site) and after its end is not its own.

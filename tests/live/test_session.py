@@ -13,6 +13,7 @@ import pytest
 from harness import find_interpreters
 from test_processes import WORKS
 
+OLDEST = 3, 8
 UNKNOWN = '[unknown function]'
 
 

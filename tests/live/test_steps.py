@@ -20,17 +20,22 @@ PROGRAM = os.path.join(ROOT, '.output', 'tests', 'walker', 'steps')
 WARM_MS = 300
 
 
+def steps_of(python):
+    """Frame objects are linked by one store each way: there are no windows to be met."""
+    return STEPS if python.version >= (3, 8) else STEPS // 5
+
+
 @pytest.fixture(scope='module')
 def walked(python, tmp_path_factory):
     """{target: (Counter by outcome, what it was mended from and mode; profile)}"""
     folder = tmp_path_factory.mktemp('steps')
     cpus = sorted(os.sched_getaffinity(0))
-    waiting, results = list(NAMES), {}
+    waiting, results = [name for name in NAMES if python.runs(name + '.py')], {}
 
     def start(name, cpu):
         path = str(folder / f'{name}.pb.gz')
         # A stop is several times cheaper where tracer and target share a CPU.
-        command = ['taskset', '-c', str(cpu), PROGRAM, str(STEPS), str(WARM_MS), path,
+        command = ['taskset', '-c', str(cpu), PROGRAM, str(steps_of(python)), str(WARM_MS), path,
                    *python.command(name + '.py')]
         return name, path, subprocess.Popen(command, stdout=subprocess.PIPE, text=True,
                                             env=clean_environment())
@@ -46,12 +51,13 @@ def walked(python, tmp_path_factory):
     return results
 
 
-@pytest.mark.parametrize('name', NAMES)
-def test_every_instruction(python, walked, name):
-    counts, profile = walked[name]
-    assert sum(counts.values()) == 2 * STEPS, counts
-    assert counts['COMPLETE', 'whole', 'user'] > 0.9 * STEPS, counts
-    judge = python.oracle(name + '.py')
+@pytest.mark.parametrize('target', NAMES)
+def test_every_instruction(python, walked, target):
+    counts, profile = walked[target]
+    steps = steps_of(python)
+    assert sum(counts.values()) == 2 * steps, counts
+    assert counts['COMPLETE', 'whole', 'user'] > 0.9 * steps, counts
+    judge = python.oracle(target + '.py')
     places = collections.defaultdict(collections.Counter)
     for sample in profile.samples:
         if not sample.labels['thread'].startswith('TORN '):
@@ -62,11 +68,11 @@ def test_every_instruction(python, walked, name):
         '\n'.join(str(dict(places[stack])) for _, _, stack in found[:5])
 
 
-def test_hardly_an_instruction_is_given_up(walked):
+def test_hardly_an_instruction_is_given_up(python, walked):
     """The share of ticks, which take their registers with them, is that of instructions."""
     torn = total = 0
     for counts, _ in walked.values():
-        total += STEPS
+        total += steps_of(python)
         torn += sum(count for (outcome, _, mode), count in counts.items()
                     if outcome == 'TORN' and mode == 'user')
     assert torn <= 0.001 * total, {name: counts for name, (counts, _) in walked.items()}

@@ -29,7 +29,7 @@ def replace(match):
     return match.group(0)
 
 
-class Point:
+class Point(object):
     def __init__(self, x):
         self.x = x
         self.spun = spin(x)  # -> spin
@@ -52,7 +52,7 @@ class Point:
 
 class Child(Point):
     def __init__(self, x):
-        super().__init__(x)  # -> Point.__init__
+        super(Child, self).__init__(x)  # -> Point.__init__
         self.child = True
 
 
@@ -95,19 +95,19 @@ def gather():
 def comprehend():
     return [  # -> <listcomp>
         spin(i)  # -> spin
-        for i in range(4)]
+        for i in range(4)]  # before 3.8 -> <listcomp> <listcomp>:spin  # 2.7 -> spin
 
 
 def summed():
     return sum(  # -> <genexpr>
         spin(i)  # -> spin
-        for i in range(4))
+        for i in range(4))  # before 3.8 -> <genexpr> <genexpr>:spin
 
 
 def mapped():
     return list(map(  # -> <lambda>
         lambda i: spin(i),  # -> spin
-        range(3)))
+        range(3)))  # before 3.8 -> <lambda>
 
 
 def indirect():

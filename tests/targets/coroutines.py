@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Chains of coroutines that suspend at their bottom, and asynchronous generators."""
+# needs: 3.6
 import os
 import signal
 

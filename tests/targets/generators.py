@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Two pipelines of generators that interleave, each under a consumer of its own."""
+# needs: 3.6
 import os
 import signal
 

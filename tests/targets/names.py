@@ -31,7 +31,7 @@ NAMES = [
 ]
 FILES = [
     '/tmp/plain.py',
-    '/tmp/w\u00fcrfel.py',
+    u'/tmp/w\u00fcrfel.py',
     u'/tmp/\u86c7.py',
     u'/tmp/\U0001f40d.py',
     '/tmp/semi;colon.py',
@@ -64,14 +64,24 @@ def pairs():
     return [(name, FILES[i % len(FILES)]) for i, name in enumerate(NAMES)]
 
 
-def functions():
-    made = []
-    for name, path in pairs():
+def code(name, path):
+    made = template.__code__
+    if hasattr(made, 'replace'):  # 3.8
         changes = {'co_name': name, 'co_filename': path}
-        if hasattr(template.__code__, 'co_qualname'):
+        if hasattr(made, 'co_qualname'):
             changes['co_qualname'] = name
-        made.append(types.FunctionType(template.__code__.replace(**changes), {'range': range}))
-    return made
+        return made.replace(**changes)
+    if str is bytes:  # 2.7: names are bytes
+        name, path = [text.encode('utf-8') if isinstance(text, type(u'')) else text
+                      for text in (name, path)]
+    fields = ['argcount', 'kwonlyargcount', 'nlocals', 'stacksize', 'flags', 'code', 'consts',
+              'names', 'varnames']
+    values = [getattr(made, 'co_' + field) for field in fields if hasattr(made, 'co_' + field)]
+    return types.CodeType(*(values + [path, name, made.co_firstlineno, made.co_lnotab]))
+
+
+def functions():
+    return [types.FunctionType(code(name, path), {'range': range}) for name, path in pairs()]
 
 
 def main():

@@ -28,6 +28,8 @@ def work(n):
 
 
 def start(name, function):
+    if str is bytes:
+        name = name.encode('utf-8')
     thread = threading.Thread(target=function, name=name)
     thread.daemon = True
     thread.start()
