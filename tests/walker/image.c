@@ -59,13 +59,37 @@ static const struct pv_layout layout_313 = {
 	.interp_code_generation = NO,
 };
 
-void image_layout(unsigned int minor, struct pv_layout *layout)
+/* v3.13.0, v3.14.0 with Py_GIL_DISABLED: a longer object head, and thread-local bytecode from 3.14 on. */
+static void layout_free_thread(struct pv_layout *layout)
+{
+	struct pv_layout_code *code = &layout->code;
+
+	layout->flags = PV_LAYOUT_FREE_THREADED;
+	code->fp_off += 16;
+	code->ob_type += 16;
+	code->co_firstlineno += 16;
+	code->co_filename += 16;
+	code->co_name += 16;
+	code->co_linetable += 16;
+	code->co_firsttraceable += 16;
+	code->co_code_adaptive += 16;
+	code->read_len += 16;
+	if (layout->version == 0x030d)
+		return;
+	code->co_code_adaptive += 8;
+	code->co_tlbc = code->co_code_adaptive - 8;
+	code->read_len = code->co_code_adaptive;
+	layout->frame.tlbc_index = 72;
+	layout->frame.owner = 78;
+}
+
+static void layout_with_gil(unsigned int minor, struct pv_layout *layout)
 {
 	struct py_runtime_offsets offsets;
+	uint32_t hex = minor == IMAGE_27 ? 0x020712f0 : 0x03000000 | minor << 16 | 0x0ff0;
 
-	if (minor <= 12) {
-		assert_int_equal(py_layout_from_table(0x03000000 | minor << 16, layout, &offsets),
-		                 0);
+	if (minor <= 12 || minor == IMAGE_27) {
+		assert_int_equal(py_layout_from_table(hex, layout, &offsets), 0);
 		return;
 	}
 	*layout = layout_313;
@@ -83,6 +107,13 @@ void image_layout(unsigned int minor, struct pv_layout *layout)
 	layout->tstate.base_frame = 80;
 	layout->tstate.thread_id = 176;
 	layout->interp_code_generation = 7944;
+}
+
+void image_layout(unsigned int minor, struct pv_layout *layout)
+{
+	layout_with_gil(minor & ~(unsigned int)IMAGE_T, layout);
+	if (minor & IMAGE_T)
+		layout_free_thread(layout);
 }
 
 static struct segment *segment_find(struct image *image, uint64_t addr)

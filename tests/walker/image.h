@@ -58,6 +58,10 @@ struct frame_spec {
 #define OWNER_GENERATOR 1
 #define OWNER_ENTRY     3
 
+/* In place of the minor version 14: 2.7; with IMAGE_T: 3.14 without GIL. */
+#define IMAGE_27 0x207
+#define IMAGE_T  0x1000
+
 /* The layout of 3.@minor: the table's up to 3.12, hand-made after. */
 void image_layout(unsigned int minor, struct pv_layout *layout);
 

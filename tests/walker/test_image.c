@@ -11,16 +11,23 @@
 
 #include "image.h"
 
-#define MINOR_FIRST 8
-#define MINOR_LAST  15
+#define MINOR_FIRST 0
 
-/* Run @check on an image of each version. */
+static const unsigned int minors[] = { IMAGE_27,     6,           7,  8,  9,  10,
+	                               11,           12,          13, 14, 15, 13 | IMAGE_T,
+	                               14 | IMAGE_T, 15 | IMAGE_T };
+
+/* Run @check on an image of each version from 3.@from on, or of all. */
 static void each_minor(unsigned int from, void (*check)(struct image *image))
 {
-	for (unsigned int minor = from; minor <= MINOR_LAST; minor++) {
-		struct image *image = image_new(minor);
+	for (size_t i = 0; i < sizeof(minors) / sizeof(minors[0]); i++) {
+		struct image *image;
 
-		print_message("# 3.%u\n", minor);
+		if (from && (minors[i] == IMAGE_27 || (minors[i] & 0xff) < from))
+			continue;
+		image = image_new(minors[i]);
+		print_message("# %u.%u%s\n", image->layout.version >> 8,
+		              image->layout.version & 0xff, minors[i] & IMAGE_T ? "t" : "");
 		check(image);
 		image_free(image);
 	}
@@ -551,9 +558,57 @@ static void test_two_processes(void **state)
 	image_free(without);
 }
 
+#define TLBC_ARRAY (IMAGE_HEAP + 0x400)
+#define TLBC_COPY  (IMAGE_HEAP + 0x800) /* a thread's own bytecode */
+
+/* Frame 1 runs the copy of its code's bytecode that its thread made. */
+static void put_tlbc(struct image *image, const struct stack *stack, uint32_t index, uint64_t size)
+{
+	image_put64(image, TLBC_ARRAY, size);
+	image_put64(image, TLBC_ARRAY + 8 + 8 * 2, TLBC_COPY);
+	image_put64(image, IMAGE_CODE + IMAGE_CODE_STEP + image->layout.code.co_tlbc, TLBC_ARRAY);
+	image_put64(image, stack->frame[1] + image->layout.frame.instr, TLBC_COPY + 2);
+	image_put32(image, stack->frame[1] + image->layout.frame.tlbc_index, index);
+}
+
+static void check_tlbc(struct image *image)
+{
+	static const struct {
+		uint32_t index;
+		uint64_t size;
+		bool good;
+	} rows[] = { { 2, 3, true },  { 2, 16, true }, { 2, 2, false },
+		     { 1, 3, false }, { 7, 8, false }, { 0xffffffff, 3, false } };
+	struct stack stack;
+
+	if (image->layout.frame.tlbc_index == PV_NO_FIELD)
+		return;
+	image_stack(image, &stack);
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		put_tlbc(image, &stack, rows[i].index, rows[i].size);
+		image_walk(image);
+		if (rows[i].good)
+			EXPECT_STACK(image, PV_CNT_COMPLETE, 1, 2, 3, 4, 5);
+		else
+			assert_int_equal(image->walk->outcome, PV_CNT_TORN);
+	}
+	/* The array is not in memory. */
+	put_tlbc(image, &stack, 2, 3);
+	image_put64(image, IMAGE_CODE + IMAGE_CODE_STEP + image->layout.code.co_tlbc,
+	            IMAGE_NOTHING);
+	assert_int_equal(image_walk(image), PV_CNT_TORN);
+}
+
+static void test_tlbc(void **state)
+{
+	(void)state;
+	each_minor(14, check_tlbc);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_tlbc),
 		cmocka_unit_test(test_complete),
 		cmocka_unit_test(test_no_frames),
 		cmocka_unit_test(test_unreadable_frame),

@@ -76,7 +76,7 @@ static void set_key(struct scene *scene, uint8_t kind, uint32_t key, uint64_t va
 static void test_nothing_known(void **state)
 {
 	(void)state;
-	for (unsigned int minor = 8; minor <= 15; minor++) {
+	for (unsigned int minor = 6; minor <= 15; minor++) {
 		struct scene scene = scene_new(minor);
 
 		assert_int_equal(find(&scene), 0);
@@ -109,6 +109,26 @@ static void test_key(void **state)
 		assert_int_equal(find(&scene), 0);
 		image_free(scene.image);
 	}
+}
+
+/* 3.6: the key is an int that is -1 as long as there is none. */
+static void test_plain_key(void **state)
+{
+	struct scene scene = scene_new(6);
+
+	(void)state;
+	set_key(&scene, PV_TSD_GLIBC, 1, MINE_KEY);
+	scene.proc.tsd.plain_key = 1;
+	image_put32(scene.image, AUTOTSSKEY, 1);
+	image_put32(scene.image, AUTOTSSKEY + 4, 0);
+	assert_int_equal(find(&scene), MINE_KEY);
+	image_put32(scene.image, AUTOTSSKEY, (uint32_t)-1);
+	assert_int_equal(find(&scene), 0);
+	/* Key 0 is one, too. */
+	image_put32(scene.image, AUTOTSSKEY, 0);
+	image_put64(scene.image, TP + 0x310 + 8, MINE);
+	assert_int_equal(find(&scene), MINE);
+	image_free(scene.image);
 }
 
 static void test_key_not_there(void **state)
@@ -300,8 +320,9 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_nothing_known), cmocka_unit_test(test_key),
-		cmocka_unit_test(test_key_not_there), cmocka_unit_test(test_current),
-		cmocka_unit_test(test_foreign),       cmocka_unit_test(test_static_tls),
+		cmocka_unit_test(test_plain_key),     cmocka_unit_test(test_key_not_there),
+		cmocka_unit_test(test_current),       cmocka_unit_test(test_foreign),
+		cmocka_unit_test(test_static_tls),
 		cmocka_unit_test(test_dtv),           cmocka_unit_test(test_no_dtv),
 		cmocka_unit_test(test_dtv_gilstate),
 	};
