@@ -179,6 +179,7 @@ struct pv_proc {
 	 * pv_tsd.plain_key; else 0.
 	 */
 	__u64 autotsskey;
+	__u64 interp_head; /* 2.7: address of interp_head, the first PyInterpreterState; else 0 */
 	struct pv_tsd tsd;
 	__u64 PyCode_Type; /* address of the type object; 0: not known, not checked */
 	/*

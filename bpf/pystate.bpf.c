@@ -89,6 +89,60 @@ static __always_inline __u64 gilstate_key_read(const struct pv_proc *proc, __u64
 	return tss.is_initialized ? tsd_read(&proc->tsd, tp, tss.key, fault) : 0;
 }
 
+/* Where a search through the thread states of 2.7 has got to. */
+struct states {
+	__u64 interp;
+	__u64 tstate;
+	__u64 tp;
+	__u64 found;
+	__u32 thread_id; /* offset */
+	__u32 pad;
+	struct pv_fault fault;
+};
+
+/* 2.7 Include/pystate.h: PyInterpreterState.next, .tstate_head; PyThreadState.next */
+#define INTERP_NEXT        0
+#define INTERP_TSTATE_HEAD 8
+#define TSTATE_NEXT        0
+
+static long states_step(__u32 index, void *data)
+{
+	struct states *states = data;
+
+	if (!states->tstate) {
+		states->interp = read_u64(&states->fault, states->interp + INTERP_NEXT);
+		if (!states->interp)
+			return 1;
+		states->tstate = read_u64(&states->fault, states->interp + INTERP_TSTATE_HEAD);
+		return 0;
+	}
+	if (read_u64(&states->fault, states->tstate + states->thread_id) == states->tp) {
+		states->found = states->tstate;
+		return 1;
+	}
+	states->tstate = read_u64(&states->fault, states->tstate + TSTATE_NEXT);
+	return 0;
+}
+
+/*
+ * The newest state of the newest interpreter that was made on this thread: where a sub-interpreter
+ * runs, it was entered last.
+ */
+static __always_inline __u64 states_find(const struct pv_proc *proc, const struct pv_layout *layout,
+                                         __u64 tp, struct pv_fault *fault)
+{
+	struct states states = { .tp = tp, .thread_id = layout->tstate.thread_id };
+
+	states.interp = read_u64(fault, proc->interp_head);
+	if (!states.interp)
+		return 0;
+	states.tstate = read_u64(fault, states.interp + INTERP_TSTATE_HEAD);
+	bpf_loop(PV_STATES_MAX, states_step, &states, 0);
+	if (!states.found && states.fault.len)
+		*fault = states.fault;
+	return states.found;
+}
+
 /* Whose is the state that holds the GIL? */
 enum holder {
 	HOLDER_OTHER,
@@ -209,6 +263,11 @@ __hidden __u64 pystate_find(const struct pv_proc *proc, const struct pv_layout *
 		if (proc->tls_gilstate.kind != PV_TLS_NONE)
 			return tls_read(&proc->tls_gilstate, tp, fault);
 		return gilstate_key_read(proc, tp, fault);
+	}
+	/* 2.7: no key leads there, and all states are looked through. */
+	if (proc->interp_head) {
+		tstate = holder_find(proc, layout, thread, 0, fault);
+		return tstate ? tstate : states_find(proc, layout, tp, fault);
 	}
 	/* Without the GIL the key says which state is its own. */
 	first = gilstate_key_read(proc, tp, fault);

@@ -18,9 +18,16 @@ struct pv_thread {
 #define PV_STACK_SCAN 2048
 
 /*
+ * 2.7 has no thread-local variable that would lead from a thread without the GIL to its state: the
+ * states, and their interpreters, are looked through, so many of them at most.
+ */
+#define PV_STATES_MAX 128
+
+/*
  * The state of @thread: the attached one if there is one, else the one it will attach again (GIL
  * released inside C code). 0: none, or it could not be read: then @fault says what was not in memory,
- * else its len is 0. A bounded number of reads, at most eight.
+ * else its len is 0. A bounded number of reads, at most eight (2.7, without the GIL: two for each
+ * state).
  */
 __u64 pystate_find(const struct pv_proc *proc, const struct pv_layout *layout,
                    const struct pv_thread *thread, struct pv_fault *fault);

@@ -5,6 +5,7 @@ import collections
 import concurrent.futures
 import json
 import os
+import re
 import signal
 import subprocess
 
@@ -14,7 +15,7 @@ from harness import HERE, clean_environment, every_interpreter
 
 TARGET = 'matrix.py'
 RATE = 997
-SECONDS_EACH = 0.25
+SECONDS_EACH = 0.3
 SAMPLES = 40  # of each at least; it is its share of two CPUs that makes them
 EVENTS = 12000  # traced: several times all that the program does
 
@@ -53,9 +54,12 @@ def place(frame):
     return name, line or 0, os.path.basename(file)
 
 
+Recorded = collections.namedtuple('Recorded', 'recording samples listed')
+
+
 @pytest.fixture(scope='module')
-def recorded(workshop):
-    """{name of the run: its samples}"""
+def recorded(workshop, pitviper):
+    """{name of the run: the recording, its samples of that run, its row of `pitviper ps`}"""
     targets = {}
     for run in RUNS:  # those that work already would slow the others' start
         target = targets[name_of(run)] = workshop.adopt(command(run))
@@ -64,6 +68,9 @@ def recorded(workshop):
         os.kill(target.pid, signal.SIGCONT)
     for target in targets.values():
         workshop.until_cpu(target, 0.02)  # its threads have begun their work
+    listed = subprocess.run([pitviper, 'ps'], stdout=subprocess.PIPE, text=True, check=True).stdout
+    rows = {int(row.split()[0]): re.split(r'\s{2,}', row.strip())[1:]
+            for row in listed.splitlines()[1:]}
     pids = ','.join(str(target.pid) for target in targets.values())
     recording = workshop.record('-p', pids, rate=RATE, seconds=max(2, SECONDS_EACH * len(RUNS)))
     workshop.clear()
@@ -72,7 +79,8 @@ def recorded(workshop):
     samples = collections.defaultdict(list)
     for sample in recording.profile.samples:
         samples[sample.labels['pid']].append(sample)
-    return {name: (recording, samples[target.pid]) for name, target in targets.items()}
+    return {name: Recorded(recording, samples[target.pid], rows.get(target.pid))
+            for name, target in targets.items()}
 
 
 @pytest.fixture(scope='module')
@@ -108,7 +116,7 @@ def wrong_in(stack, places, calls):
 
 @pytest.mark.parametrize('run', RUNS, ids=name_of)
 def test_frames(run, recorded, traces):
-    recording, samples = recorded[name_of(run)]
+    recording, samples, _ = recorded[name_of(run)]
     places, calls = traces[run.python.id].result()
     found = collections.Counter()
     shown, threads = 0, set()
@@ -121,4 +129,13 @@ def test_frames(run, recorded, traces):
             found[wrong] += sample.count
     assert not found, found.most_common(5)
     assert shown >= SAMPLES, f'{shown} samples of {recording.count()}'
-    assert threads == {f'spinner-{i}' for i in range(run.spinners)}
+    assert threads == {'presser', *(f'spinner-{i}' for i in range(run.spinners))}
+
+
+@pytest.mark.parametrize('run', RUNS, ids=name_of)
+def test_listed(run, recorded):
+    version, build, layout, status = recorded[name_of(run)].listed[:4]
+    assert version == '.'.join(map(str, run.python.version))
+    assert (' free-threaded' in build, ' debug' in build) == \
+        (run.python.free_threaded, run.python.debug)
+    assert layout and status == 'supported'

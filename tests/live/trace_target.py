@@ -18,6 +18,7 @@ import threading
 TARGET, EVENTS = sys.argv[1], int(sys.argv[2])
 STACKS = {}
 COUNT = [0]
+LAST = threading.Lock()  # one thread writes
 FOLDER = os.path.dirname(TARGET)
 
 WRITE = os.write
@@ -63,7 +64,7 @@ def trace(frame, event, argument):
             stack[0] = (stack[0][0], 0, leaf)
             STACKS[tuple(reversed(stack))] = event
     COUNT[0] += 1
-    if COUNT[0] >= EVENTS:
+    if COUNT[0] >= EVENTS and LAST.acquire(False):
         sys.settrace(None)
         data = json.dumps(list(STACKS)).encode()
         while data:

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Every kind of call that CPython has, over and over, in threads named spinner-N (argv[1] of them)
-beside nine that wait. tests/live/test_matrix.py compares what is sampled with what is traced.
+"""Every kind of call that CPython has, over and over, in threads named spinner-N (argv[1] of them),
+beside nine that wait and one that works in C without the GIL. tests/live/test_matrix.py compares what is sampled with what is traced.
 """
 import functools
 import os
@@ -8,7 +8,9 @@ import re
 import signal
 import sys
 import threading
+import zlib
 
+DATA = b'0123456789abcdef' * 4096
 WAITING = ['waiter-%d' % i for i in range(9)]
 WORDS = 'the quick brown fox jumps over the lazy dog'.split()
 PATTERN = re.compile('o')
@@ -176,6 +178,11 @@ def work():
             function()
 
 
+def press():
+    while True:
+        zlib.compress(DATA)
+
+
 def wait():
     NEVER.wait()
 
@@ -192,6 +199,7 @@ def main():
     os.write(1, b'ready\n')
     for i in range(int(sys.argv[1]) if len(sys.argv) > 1 else 1):
         start('spinner-%d' % i, work)
+    start('presser', press)
     NEVER.wait()
 
 

@@ -40,9 +40,10 @@ const char *Py_GetVersion(void)
 	return "3.6.15";
 }
 
-/* As compilers make it of 3.6; no name tells where the key is. */
+/* As compilers make it of 3.6 and 2.7; no name tells where the variables are. */
 static int32_t thread_key __attribute__((used)) = -1;
 static uint64_t interpreter __attribute__((used));
+static uint64_t first_interpreter __attribute__((used));
 __asm__(".text\n"
         ".global PyGILState_GetThisThreadState\n"
         ".type PyGILState_GetThisThreadState, @function\n"
@@ -53,7 +54,13 @@ __asm__(".text\n"
         "jmp 1f\n"
         "1: xorl %eax, %eax\n"
         "ret\n"
-        ".size PyGILState_GetThisThreadState, . - PyGILState_GetThisThreadState\n");
+        ".size PyGILState_GetThisThreadState, . - PyGILState_GetThisThreadState\n"
+        ".global PyInterpreterState_Head\n"
+        ".type PyInterpreterState_Head, @function\n"
+        "PyInterpreterState_Head:\n"
+        "movq first_interpreter(%rip), %rax\n"
+        "ret\n"
+        ".size PyInterpreterState_Head, . - PyInterpreterState_Head\n");
 
 struct forgery {
 	struct buf bytes;
@@ -262,6 +269,19 @@ static void test_legacy(void **state)
 	assert_string_equal(python->source, "table 3.6");
 	assert_true(python->_PyThreadState_Current && python->autoTLSkey);
 	assert_int_equal(python->_PyRuntime, 0);
+	forgery_end(&forgery);
+	forgery_begin(&forgery);
+	hide_symbol(&forgery, "_PyRuntime");
+	hide_symbol(&forgery, "Py_Version");
+	change(&forgery, "3.6.15", "2.7.18", 6);
+	change_u64s(&forgery, PyCode_Type, 4, 128);
+	change_u64s(&forgery, PyFrame_Type, 4, 384);
+	change_u64s(&forgery, PyUnicode_Type, 4, 48);
+	python = inspect(&forgery);
+	assert_string_equal(python->reason, "");
+	assert_string_equal(python->source, "table 2.7");
+	assert_true(python->_PyThreadState_Current && python->interp_head);
+	assert_int_equal(python->autoTLSkey, 0);
 	forgery_end(&forgery);
 	/* A 3.11 has one. */
 	forgery_begin(&forgery);

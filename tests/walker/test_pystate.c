@@ -131,6 +131,75 @@ static void test_plain_key(void **state)
 	image_free(scene.image);
 }
 
+#define STATES   0x55930000ull
+#define STATE_SZ 0x100ull
+
+/*
+ * 2.7 without the GIL: the states of two interpreters, @cnt of the first and one of the second; number
+ * @mine of all is this thread's, its address is returned.
+ */
+static uint64_t put_states(struct scene *scene, unsigned int cnt, unsigned int mine)
+{
+	struct image *image = scene->image;
+	uint64_t at = STATES;
+
+	scene->proc.interp_head = RUNTIME;
+	image_put64(image, RUNTIME, IMAGE_INTERP);
+	image_put64(image, IMAGE_INTERP, IMAGE_INTERP + 0x100);
+	image_put64(image, IMAGE_INTERP + 8, cnt ? at : 0);
+	for (unsigned int i = 0; i < cnt; i++, at += STATE_SZ) {
+		image_put64(image, at, i + 1 < cnt ? at + STATE_SZ : 0);
+		image_put64(image, at + 144, i == mine ? TP : TP + 0x1000 * (i + 1));
+	}
+	image_put64(image, IMAGE_INTERP + 0x100, 0);
+	image_put64(image, IMAGE_INTERP + 0x108, at);
+	image_put64(image, at, 0);
+	image_put64(image, at + 144, mine == cnt ? TP : TP + 8);
+	return STATES + mine * STATE_SZ;
+}
+
+static uint64_t search(struct scene *scene)
+{
+	struct pv_fault fault;
+	uint64_t found;
+
+	host.read_cnt = 0;
+	found = pystate_find(&scene->proc, &scene->image->layout, &scene->thread, &fault);
+	assert_in_range(host.read_cnt, 1, 2 * PV_STATES_MAX + READS_MAX);
+	return found;
+}
+
+static void test_states(void **state)
+{
+	struct scene scene = scene_new(IMAGE_27);
+	uint64_t mine;
+
+	(void)state;
+	image_map(scene.image, STATES, 0x40000);
+	for (unsigned int cnt = 0; cnt < 5; cnt++)
+		for (unsigned int i = 0; i <= cnt; i++) {
+			mine = put_states(&scene, cnt, i);
+			assert_int_equal(search(&scene), mine);
+		}
+	/* None of them, and more than are looked at. */
+	put_states(&scene, 4, 100);
+	assert_int_equal(search(&scene), 0);
+	mine = put_states(&scene, 3 * PV_STATES_MAX, PV_STATES_MAX - 1);
+	assert_int_equal(search(&scene), mine);
+	put_states(&scene, 3 * PV_STATES_MAX, PV_STATES_MAX);
+	assert_int_equal(search(&scene), 0);
+	/* A ring, and a list that leads out of memory. */
+	put_states(&scene, 2, 100);
+	image_put64(scene.image, STATES, STATES);
+	assert_int_equal(search(&scene), 0);
+	image_put64(scene.image, STATES, IMAGE_NOTHING);
+	assert_int_equal(search(&scene), 0);
+	/* The runtime has not started. */
+	image_put64(scene.image, RUNTIME, 0);
+	assert_int_equal(search(&scene), 0);
+	image_free(scene.image);
+}
+
 static void test_key_not_there(void **state)
 {
 	struct scene scene = scene_new(11);
@@ -320,9 +389,9 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_nothing_known), cmocka_unit_test(test_key),
-		cmocka_unit_test(test_plain_key),     cmocka_unit_test(test_key_not_there),
-		cmocka_unit_test(test_current),       cmocka_unit_test(test_foreign),
-		cmocka_unit_test(test_static_tls),
+		cmocka_unit_test(test_plain_key),     cmocka_unit_test(test_states),
+		cmocka_unit_test(test_key_not_there), cmocka_unit_test(test_current),
+		cmocka_unit_test(test_foreign),       cmocka_unit_test(test_static_tls),
 		cmocka_unit_test(test_dtv),           cmocka_unit_test(test_no_dtv),
 		cmocka_unit_test(test_dtv_gilstate),
 	};

@@ -16,6 +16,7 @@ enum discover_symbol {
 	SYM_PyRuntime,
 	SYM_PyThreadState_Current,
 	SYM_GetThisThreadState,
+	SYM_InterpreterState_Head,
 	SYM_Py_Version,
 	SYM_Py_GetVersion,
 	SYM_PyCode_Type,
@@ -37,6 +38,7 @@ static const char *const discover_names[SYM_CNT] = {
 	[SYM_PyRuntime] = "_PyRuntime",
 	[SYM_PyThreadState_Current] = "_PyThreadState_Current", /* up to 3.6 */
 	[SYM_GetThisThreadState] = "PyGILState_GetThisThreadState",
+	[SYM_InterpreterState_Head] = "PyInterpreterState_Head",
 	[SYM_Py_Version] = "Py_Version", /* 3.11 on */
 	[SYM_Py_GetVersion] = "Py_GetVersion",
 	[SYM_PyCode_Type] = "PyCode_Type",
@@ -299,6 +301,30 @@ static void discover_key(struct discover *disc)
 		disc->python->autoTLSkey = at;
 }
 
+/*
+ * 2.7: static PyInterpreterState *interp_head of Python/pystate.c, or what PyInterpreterState_Head()
+ * returns: mov interp_head(%rip),%rax; ret.
+ */
+static void discover_interp_head(struct discover *disc)
+{
+	const struct elf_symbol *func = discover_found(disc, SYM_InterpreterState_Head);
+	struct elf_symbol symbol = { .name = "interp_head" };
+	uint64_t at = 0, value;
+	uint8_t code[8];
+	int32_t rel;
+
+	if (elf__symbols(disc->elf, true, &symbol, 1) && symbol.type == STT_OBJECT) {
+		at = symbol.value;
+	} else if (func && elf__machine(disc->elf) == EM_X86_64 &&
+	           !elf__read(disc->elf, func->value, code, sizeof(code)) &&
+	           !memcmp(code, "\x48\x8b\x05", 3) && code[7] == 0xc3) {
+		memcpy(&rel, code + 3, sizeof(rel));
+		at = func->value + 7 + (uint64_t)(int64_t)rel;
+	}
+	if (at && !elf__read(disc->elf, at, &value, sizeof(value)) && !value)
+		disc->python->interp_head = at;
+}
+
 static void discover_table(struct discover *disc, uint64_t runtime_sz)
 {
 	const struct elf_symbol *version = discover_found(disc, SYM_Py_Version);
@@ -324,6 +350,8 @@ static void discover_table(struct discover *disc, uint64_t runtime_sz)
 	discover_check_table(disc, runtime_sz);
 	if (python->layout.version == 0x0306 && !python->reason[0])
 		discover_key(disc);
+	if (python->layout.version == 0x0207 && !python->reason[0])
+		discover_interp_head(disc);
 }
 
 /* 3.13 on: the runtime describes itself. False: it does not. */

@@ -24,6 +24,7 @@ struct py_binary {
 	uint64_t _PyRuntime;             /* 0: 2.7 and 3.6 have none */
 	uint64_t _PyThreadState_Current; /* 2.7, 3.6 */
 	uint64_t autoTLSkey;             /* 3.6; 0: not found */
+	uint64_t interp_head;            /* 2.7; 0: not found */
 	uint64_t PyCode_Type;
 	struct py_tls_recipe tls_tstate;
 	struct py_tls_recipe tls_gilstate;

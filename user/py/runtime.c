@@ -226,6 +226,8 @@ static int runtime_fill(const struct runtime_scan *scan, const struct runtime_ma
 		proc->autotsskey = runtime->runtime_addr + python->offsets.autotsskey;
 	else if (python->autoTLSkey)
 		proc->autotsskey = bias + python->autoTLSkey;
+	if (python->interp_head)
+		proc->interp_head = bias + python->interp_head;
 	if (scan->PyCode_Type_copy && !python->program)
 		proc->PyCode_Type = scan->PyCode_Type_copy;
 	else if (python->PyCode_Type)
@@ -277,6 +279,7 @@ static void runtime_exe(const struct runtime_scan *scan, struct py_runtime *runt
 	exe->start_code = program->code.vaddr;
 	exe->proc.tstate_current -= exe->proc.tstate_current ? bias : 0;
 	exe->proc.autotsskey -= exe->proc.autotsskey ? bias : 0;
+	exe->proc.interp_head -= exe->proc.interp_head ? bias : 0;
 	exe->PyCode_Type_in_program = scan->PyCode_Type_copy && !file->python->program;
 	if (exe->PyCode_Type_in_program)
 		exe->proc.PyCode_Type = scan->PyCode_Type_copy - scan->program.bias;

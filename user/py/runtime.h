@@ -16,8 +16,8 @@
 
 struct py_runtime {
 	/*
-	 * state, tstate_current, tls_*, autotsskey, tsd and PyCode_Type are filled in; id, flags,
-	 * layout, tick_cnt and has_second are the caller's.
+	 * state, tstate_current, tls_*, autotsskey, interp_head, tsd and PyCode_Type are filled in;
+	 * id, flags, layout, tick_cnt, lost_cnt and has_second are the caller's.
 	 */
 	struct pv_proc proc;
 	struct pv_layout layout; /* valid when proc.state is PV_PROC_PYTHON */
