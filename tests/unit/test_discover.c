@@ -3,6 +3,7 @@
  * Forged interpreters: this program itself, which has the symbols of a CPython, with some of its bytes
  * changed.
  */
+#include <elf.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdbool.h>
@@ -79,15 +80,23 @@ static void forgery_end(struct forgery *forgery)
 	buf_free(&forgery->bytes);
 }
 
+/* The first place from @start on that has those bytes; the end: there is none. */
+static size_t find(const struct forgery *forgery, size_t start, const void *bytes, size_t len)
+{
+	while (start + len <= forgery->bytes.len &&
+	       memcmp(forgery->bytes.data + start, bytes, len) != 0)
+		start++;
+	return start + len <= forgery->bytes.len ? start : forgery->bytes.len;
+}
+
 /* Replace the only place with those bytes. */
 static void change(struct forgery *forgery, const void *from, const void *to, size_t len)
 {
-	char *at = memmem(forgery->bytes.data, forgery->bytes.len, from, len);
+	size_t at = find(forgery, 0, from, len);
 
-	assert_non_null(at);
-	assert_null(memmem(at + 1, forgery->bytes.len - (size_t)(at + 1 - forgery->bytes.data),
-	                   from, len));
-	memcpy(at, to, len);
+	assert_true(at < forgery->bytes.len);
+	assert_int_equal(find(forgery, at + 1, from, len), forgery->bytes.len);
+	memcpy(forgery->bytes.data + at, to, len);
 }
 
 static void change_u64s(struct forgery *forgery, const uint64_t *from, size_t at, uint64_t value)
@@ -99,25 +108,37 @@ static void change_u64s(struct forgery *forgery, const uint64_t *from, size_t at
 	change(forgery, from, to, sizeof(to));
 }
 
-/* Take the symbol of that name away: the string table of .symtab is the last place that has it. */
+/* Make the symbol of that name one that is defined elsewhere. */
 static void hide_symbol(struct forgery *forgery, const char *name)
 {
-	size_t len = strlen(name) + 1;
-	char *at = forgery->bytes.data + forgery->bytes.len - len;
+	char *base = forgery->bytes.data;
+	const Elf64_Ehdr *file = (const Elf64_Ehdr *)(void *)base;
+	const Elf64_Shdr *sections = (const Elf64_Shdr *)(void *)(base + file->e_shoff);
+	size_t hidden = 0;
 
-	while (at > forgery->bytes.data && (at[-1] || memcmp(at, name, len) != 0))
-		at--;
-	assert_true(at > forgery->bytes.data);
-	*at = 'x';
+	for (size_t i = 0; i < file->e_shnum; i++) {
+		Elf64_Sym *symbols = (Elf64_Sym *)(void *)(base + sections[i].sh_offset);
+		const char *names = base + sections[sections[i].sh_link].sh_offset;
+
+		if (sections[i].sh_type != SHT_SYMTAB && sections[i].sh_type != SHT_DYNSYM)
+			continue;
+		for (size_t n = 0; n < sections[i].sh_size / sizeof(*symbols); n++) {
+			if (strcmp(names + symbols[n].st_name, name) != 0)
+				continue;
+			symbols[n].st_shndx = SHN_UNDEF;
+			hidden++;
+		}
+	}
+	assert_true(hidden > 0);
 }
 
 /* Put debug offsets where _PyRuntime begins. */
 static void put_offsets(struct forgery *forgery, const unsigned char data[DEBUG_OFFSETS_MAX])
 {
-	char *at = memmem(forgery->bytes.data, forgery->bytes.len, _PyRuntime, 64);
+	size_t at = find(forgery, 0, _PyRuntime, 64);
 
-	assert_non_null(at);
-	memcpy(at, data, DEBUG_OFFSETS_MAX);
+	assert_true(at < forgery->bytes.len);
+	memcpy(forgery->bytes.data + at, data, DEBUG_OFFSETS_MAX);
 }
 
 static const struct py_binary *inspect(struct forgery *forgery)
