@@ -57,9 +57,10 @@ def test_native_threads(host, states, workshop):
     assert recording.ledger['no Python state'] > 50, recording.messages
 
 
-def test_interpreters(python, workshop):
+@pytest.mark.parametrize('target', ['interpreters'])
+def test_interpreters(python, target, workshop):
     """Each thread with the stack of the interpreter that runs on it, and with its number."""
-    target = workshop.start(python, 'interpreters.py')
+    target = workshop.start(python, target + '.py')
     recording = workshop.record('-p', target.pid, rate=999, seconds=1)
     found = collections.Counter()
     for sample in recording.profile.samples:

@@ -1,21 +1,23 @@
 # SPDX-License-Identifier: Apache-2.0
 """Two threads that run an interpreter each beside the main one, which works too."""
+# needs: 3.8
 import os
 import signal
 import threading
 import time
 
-# Up to 3.11 an interpreter does not give the lock up because another one asks for it.
+# Up to 3.11 an interpreter does not give the lock up because another one asks for it: who has
+# worked sleeps, so that each of the others has its turn.
 CODE = '''
 import time
 def in_sub():
     total = 0
-    for i in range(5000):
+    for i in range(50000):
         total += i
     return total
 while True:
     in_sub()
-    time.sleep(0)
+    time.sleep(0.001)
 '''
 
 
@@ -36,7 +38,7 @@ def run_sub():
 
 def in_main():
     total = 0
-    for i in range(5000):
+    for i in range(50000):
         total += i
     return total
 
@@ -49,7 +51,7 @@ def main():
     os.write(1, b'ready\n')
     while True:
         in_main()
-        time.sleep(0)
+        time.sleep(0.001)
 
 
 signal.alarm(300)

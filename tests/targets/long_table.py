@@ -18,7 +18,7 @@ def functions():
     space = {}
     for name in LENGTHS:
         exec(compile(source(name), FILE % name, 'exec'), space)
-    return [space[name] for name in LENGTHS]
+    return [space[name] for name in sorted(LENGTHS, key=LENGTHS.get)]
 
 
 def table_len(function):

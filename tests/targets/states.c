@@ -63,6 +63,7 @@ static void *work_in_python(void *arg)
 			PyEval_SaveThread();
 		else
 			PyGILState_Release(ensured);
+		usleep(1000); /* the lock is the other's for certain */
 	}
 	return NULL;
 }
