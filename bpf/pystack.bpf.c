@@ -261,6 +261,7 @@ static __always_inline int record(struct pv_walk *walk, const struct pv_layout *
 		break;
 	}
 	push(walk, code, kind, fp, (__s32)lasti);
+	walk->callee = owner == OWNER_THREAD ? walk->frame : 0;
 	return 0;
 }
 
@@ -273,7 +274,7 @@ static __always_inline int cframe_read(const struct pv_layout *layout, __u64 cfr
 
 static __always_inline int seek(struct pv_walk *walk, enum pv_walk_mode mode)
 {
-	walk->mode = mode;
+	walk->seek.mode = mode;
 	walk->seek.reg_next = 0;
 	walk->seek.found = 0;
 	return STEP_MORE;
@@ -302,17 +303,35 @@ static __always_inline int restart(struct pv_walk *walk, const struct pv_layout 
 	if (cframe_read(layout, cframe, &current, &previous))
 		return over(walk, PV_CNT_TORN);
 	walk->from_cframe = 1;
-	walk->mode = PV_WALK_FRAME;
+	walk->seek.mode = PV_WALK_FRAME;
 	walk->walked_cnt = 0;
 	walk->unreadable = 0;
 	walk->new_cnt = 0;
 	walk->frame = current;
 	walk->leaf = current;
+	walk->callee = 0;
 	walk->cframe_prev = previous;
 	if (current)
 		return STEP_MORE;
 	return over(walk, cframe == walk->tstate + layout->tstate.root_cframe ? PV_CNT_NO_FRAMES
 	                                                                      : PV_CNT_TORN);
+}
+
+/* data[1] of a _PyStackChunk (3.11 Include/cpython/pystate.h). */
+#define CHUNK_FIRST 32
+
+/*
+ * Is the frame that was recorded last the first one of a whole data stack? That is data[1] of a chunk
+ * with none before it; in all others data[0] is the first (3.11 Python/pystate.c, push_chunk()).
+ */
+static __always_inline bool callee_begins_stack(struct pv_walk *walk)
+{
+	__u64 head[2] = {}; /* previous, size */
+
+	if (walk->callee % WINDOW_PAGE != CHUNK_FIRST)
+		return false;
+	bpf_probe_read_user(head, sizeof(head), (void *)(walk->callee - CHUNK_FIRST));
+	return !head[0] && head[1] && head[1] % WINDOW_PAGE == 0;
 }
 
 /* The frame was the outermost of its run; @previous: the frame that called into C. */
@@ -335,7 +354,8 @@ static __always_inline int step_entry(struct pv_walk *walk, const struct pv_layo
 	} else if (!previous && layout->tstate.base_frame != PV_NO_FIELD) {
 		bpf_probe_read_user(&base, sizeof(base),
 		                    (void *)(walk->tstate + layout->tstate.base_frame));
-		if (walk->frame != base)
+		/* A greenlet's does not lead there, but it has a data stack of its own, from the start. */
+		if (walk->frame != base && !callee_begins_stack(walk))
 			return over(walk, PV_CNT_TORN);
 	}
 	walk->run_cnt++;
@@ -461,7 +481,7 @@ static __always_inline int step_seek(struct pv_walk *walk, const struct pv_layou
 		addr = walk->regs[index];
 		if (!addr || addr & 7 || addr == walk->seek.found)
 			return STEP_MORE;
-		if (walk->mode == PV_WALK_SEEK_CALLER)
+		if (walk->seek.mode == PV_WALK_SEEK_CALLER)
 			fits = plausible_caller(walk, layout, addr);
 		else
 			fits = plausible_cframe(walk, layout, addr);
@@ -472,7 +492,7 @@ static __always_inline int step_seek(struct pv_walk *walk, const struct pv_layou
 		walk->seek.found = addr;
 		return STEP_MORE;
 	}
-	if (walk->mode == PV_WALK_SEEK_CFRAME) {
+	if (walk->seek.mode == PV_WALK_SEEK_CFRAME) {
 		if (!walk->seek.found)
 			return restart(walk, layout, walk->cframe_prev);
 		walk->from_register = 1;
@@ -481,14 +501,14 @@ static __always_inline int step_seek(struct pv_walk *walk, const struct pv_layou
 	if (!walk->seek.found)
 		return over(walk, PV_CNT_TORN);
 	walk->from_register = 1;
-	walk->mode = PV_WALK_FRAME;
+	walk->seek.mode = PV_WALK_FRAME;
 	walk->frame = walk->seek.found;
 	return STEP_MORE;
 }
 
 __hidden int pystack_step(struct pv_walk *walk, const struct pv_layout *layout)
 {
-	if (walk->mode == PV_WALK_FRAME)
+	if (walk->seek.mode == PV_WALK_FRAME)
 		return step_frame(walk, layout);
 	return step_seek(walk, layout);
 }
@@ -534,7 +554,8 @@ __hidden int pystack_begin(struct pv_walk *walk, const struct pv_layout *layout)
 
 	walk->cframe = 0;
 	walk->cframe_prev = 0;
-	walk->mode = PV_WALK_FRAME;
+	walk->callee = 0;
+	walk->seek.mode = PV_WALK_FRAME;
 	walk->walked_cnt = 0;
 	walk->run_cnt = 0;
 	walk->new_cnt = 0;

@@ -86,7 +86,7 @@ enum pv_walk_mode {
 struct pv_seek {
 	__u64 found;    /* so far */
 	__u32 reg_next; /* register to be looked at next */
-	__u32 pad;
+	__u32 mode;     /* enum pv_walk_mode */
 };
 
 struct pv_walk {
@@ -100,8 +100,8 @@ struct pv_walk {
 	__u64 cframe;      /* 3.11, 3.12: tstate->cframe */
 	__u64 cframe_prev; /* the cframe below the run being walked */
 	__u64 leaf;        /* the frame the walk began with */
+	__u64 callee;      /* recorded last, if it lies on the data stack; else 0 */
 	struct pv_seek seek;
-	__u32 mode; /* enum pv_walk_mode */
 	/* Findings. */
 	__u32 walked_cnt;
 	__u32 outcome; /* enum pv_counter when the walk is over */

@@ -288,6 +288,29 @@ static void test_cframe_greenlet(void **state)
 	}
 }
 
+/* 3.15: a chain ends at the thread state's base frame, a greenlet's where its data stack begins. */
+static void test_base_greenlet(void **state)
+{
+	struct image *image = image_new(15);
+	struct stack stack;
+
+	(void)state;
+	image_stack(image, &stack);
+	image_entry(image, stack.entry[1], 0);
+	assert_int_equal(image_walk(image), PV_CNT_TORN);
+	stack.frame[5] = IMAGE_DATA + 32;
+	for (unsigned int n = 4; n <= 5; n++)
+		image_frame(image, stack.frame[n], image_stack_spec(image, &stack, n));
+	assert_int_equal(image_walk(image), PV_CNT_TORN);
+	image_put64(image, IMAGE_DATA, 0);          /* _PyStackChunk.previous */
+	image_put64(image, IMAGE_DATA + 8, 0x4000); /* .size */
+	image_walk(image);
+	EXPECT_STACK(image, PV_CNT_COMPLETE, 1, 2, 3, 4, 5);
+	image_put64(image, IMAGE_DATA, IMAGE_DATA + 0x4000);
+	assert_int_equal(image_walk(image), PV_CNT_TORN);
+	image_free(image);
+}
+
 /*
  * 3.11: the half-written C frame holds the frame of a function that its caller called before. In every
  * word it is the frame of a running function, but the data stack ends below it.
@@ -555,6 +578,7 @@ int main(void)
 		cmocka_unit_test(test_cframe_residue_false_end),
 		cmocka_unit_test(test_cframe_residue_popped),
 		cmocka_unit_test(test_cframe_greenlet),
+		cmocka_unit_test(test_base_greenlet),
 		cmocka_unit_test(test_run_unreadable),
 		cmocka_unit_test(test_mended_unreadable),
 		cmocka_unit_test(test_cframe_first),
