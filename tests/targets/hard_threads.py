@@ -17,14 +17,19 @@ import zlib
 
 DATA = b'x' * (1 << 22)
 NEVER = threading.Event()
+# Set when the target is ready: 2.7 can keep a thread that wants the lock from a busy one waiting for
+# minutes, so none is busy before.
+GO = threading.Event()
 
 
 def released_work():
+    GO.wait()
     while True:
         zlib.crc32(DATA)
 
 
 def python_work():
+    GO.wait()
     while True:
         add_up(50)  # -> add_up
 
@@ -54,6 +59,7 @@ def start(function, *args):
 
 def ready():
     os.write(1, b'ready\n')
+    GO.set()
 
 
 def released():
