@@ -41,6 +41,13 @@ extern int bpf_task_work_schedule_resume_impl(struct task_struct *task, struct b
                                               void *map, bpf_task_work_callback_t callback,
                                               void *aux) __ksym __weak;
 
+/*
+ * The end of a recording cannot wait for a thread that may never run again. Once user space has set
+ * deferred_is_closed and seen deferred_sending at 0, nothing here is sent or counted any more.
+ */
+volatile bool deferred_is_closed = false;
+volatile __u32 deferred_sending = 0;
+
 struct round_ctx {
 	struct deferred *slot;
 	const struct pv_layout *layout;
@@ -101,6 +108,29 @@ static __always_inline __u32 send(struct pv_walk *walk)
 	return walk->outcome;
 }
 
+/* A full barrier, as atomics are whose results are used (Documentation/atomic_t.txt). */
+static __always_inline void sending_add(int by)
+{
+	__u32 before = __sync_fetch_and_add(&deferred_sending, by);
+
+	asm volatile("" : : "r"(before));
+}
+
+/* Send what has become of the tick, and count it. */
+static __always_inline void settle(struct pv_walk *walk)
+{
+	__u32 outcome = walk->outcome;
+
+	sending_add(1);
+	if (!deferred_is_closed) {
+		if (outcome_is_shown(outcome))
+			outcome = send(walk);
+		count_atomic(PV_CNT_PENDING, -1);
+		count_atomic(outcome < PV_TICK_OUTCOME_CNT ? outcome : PV_CNT_TORN, 1);
+	}
+	sending_add(-1);
+}
+
 /*
  * The stack is that of the tick still, unless the thread is being taken down: then what the tick itself
  * could read is sent, and likewise if the chain is not read to a better end now.
@@ -111,16 +141,12 @@ static int finish_walk(struct bpf_map *map, void *key, void *value)
 	struct deferred *slot = value;
 	struct pv_sample *sample = &slot->walk.sample;
 	struct round_ctx ctx = { .slot = slot };
-	__u32 layout = sample->layout, outcome;
+	__u32 layout = sample->layout;
 
 	ctx.layout = bpf_map_lookup_elem(&layouts, &layout);
 	if (ctx.layout && !(task->flags & PF_EXITING))
 		bpf_loop(ROUND_MAX, one_round, &ctx, 0);
-	outcome = slot->walk.outcome;
-	if (outcome_is_shown(outcome))
-		outcome = send(&slot->walk);
-	count_atomic(PV_CNT_PENDING, -1);
-	count_atomic(outcome < PV_TICK_OUTCOME_CNT ? outcome : PV_CNT_TORN, 1);
+	settle(&slot->walk);
 	__sync_lock_test_and_set(&slot->busy, 0);
 	return 0;
 }

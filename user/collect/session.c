@@ -499,6 +499,10 @@ int session__stop(struct session *session)
 	do {
 		err = drain(session);
 	} while (!err && (session->more || wait_for_pending(session)));
+	kern__close_deferred(session->kern);
+	do {
+		err = err ? err : drain(session);
+	} while (!err && session->more);
 	charge_living(session);
 	recorder__complete(session->recorder, session->images, session->stop_ns, true);
 	return err ? err : kern__counters(session->kern, session->cnt);

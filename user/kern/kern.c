@@ -2,6 +2,7 @@
 #include "kern/kern.h"
 
 #include <errno.h>
+#include <sched.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -272,6 +273,15 @@ void kern__stop_ticks(struct kern *kern)
 {
 	if (kern->ticks)
 		ticks__stop(kern->ticks);
+}
+
+void kern__close_deferred(struct kern *kern)
+{
+	kern->skel->bss->deferred_is_closed = true;
+	__atomic_thread_fence(__ATOMIC_SEQ_CST);
+	/* Nothing waits while it sends, so this is a matter of microseconds. */
+	while (kern->skel->bss->deferred_sending)
+		sched_yield();
 }
 
 uint32_t kern__cpu_cnt(const struct kern *kern)

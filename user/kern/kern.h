@@ -3,7 +3,8 @@
  * kern.h - the BPF side as an object: load, attach, fill maps, read the ring, read the counters.
  *
  *	kern__open (loads, attaches fork/exec/exit) -> kern__start_ticks -> kern__drain ...
- *	-> kern__stop_ticks -> kern__drain -> kern__counters -> kern__free
+ *	-> kern__stop_ticks -> kern__drain -> kern__close_deferred -> kern__drain -> kern__counters
+ *	-> kern__free
  *
  * The only room that knows libbpf and the skeleton. All calls from one thread.
  */
@@ -41,6 +42,11 @@ int kern__start_ticks(struct kern *kern, char *what, size_t what_len);
 int kern__follow_cpus(struct kern *kern);
 /* After this no tick runs and the counters are final. */
 void kern__stop_ticks(struct kern *kern);
+/*
+ * Leave the ticks that are still PENDING at that: after this nothing enters the ring but the ends of
+ * processes, and the counters of ticks are final. Call after kern__stop_ticks().
+ */
+void kern__close_deferred(struct kern *kern);
 uint32_t kern__cpu_cnt(const struct kern *kern);
 /* Ticks there should have been so far: see ticks__due_cnt(). */
 uint64_t kern__due_cnt(const struct kern *kern);
