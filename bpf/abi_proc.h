@@ -42,7 +42,7 @@ struct pv_layout_tstate {
 	__u16 cframe;        /* 3.11, 3.12 */
 	__u16 root_cframe;   /* 3.11, 3.12: the struct itself, inside the thread state */
 	__u16 base_frame;    /* 3.15 on: pointer to the outermost entry frame */
-	__u16 datastack_top; /* 3.11, where it is looked at; datastack_limit follows */
+	__u16 datastack_top; /* 3.11, 3.12, where it is looked at; datastack_limit follows */
 };
 
 struct pv_layout_cframe {

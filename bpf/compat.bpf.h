@@ -144,17 +144,31 @@ static __always_inline __u64 user_stack_pointer(struct bpf_perf_event_data *ctx)
 
 #define USER_REG_CNT 15
 
+#if defined(__TARGET_ARCH_x86)
+/* What user code had in its registers when it entered the kernel: struct pt_regs begins with them. */
+static __always_inline void saved_regs_read(__u64 *regs)
+{
+	__u32 size = USER_REG_CNT * sizeof(*regs);
+
+	if (!bpf_core_enum_value_exists(enum bpf_func_id, BPF_FUNC_task_pt_regs) ||
+	    bpf_probe_read_kernel(regs, size, (void *)bpf_task_pt_regs(bpf_get_current_task_btf())))
+		__builtin_memset(regs, 0, size);
+}
+#endif
+
 /*
- * The general registers of the interrupted user code, USER_REG_CNT of them. Zeros when the tick
- * met the kernel: the windows these are wanted for are a few user instructions long and make no
- * system call.
+ * The general registers of the user code that the tick or, before it, the kernel has interrupted,
+ * USER_REG_CNT of them in any order. Zeros where a kernel that the tick met does not tell
+ * (bpf_task_pt_regs(), from 5.15 on).
  */
 static __always_inline void user_regs_read(struct bpf_perf_event_data *ctx, __u64 *regs)
 {
 #if defined(__TARGET_ARCH_x86)
-	bool user = (ctx->regs.cs & 3) == 3;
-
-#define USER_REG(i, name) regs[i] = user ? ctx->regs.name : 0
+	if ((ctx->regs.cs & 3) != 3) {
+		saved_regs_read(regs);
+		return;
+	}
+#define USER_REG(i, name) regs[i] = ctx->regs.name
 	USER_REG(0, rax);
 	USER_REG(1, rbx);
 	USER_REG(2, rcx);

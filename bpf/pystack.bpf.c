@@ -213,22 +213,30 @@ static __always_inline int code_identify(struct pv_walk *walk, const struct pv_l
 
 #define OWNER_THREAD 0 /* FRAME_OWNED_BY_THREAD, 3.11 Include/internal/pycore_frame.h */
 
-/*
- * 3.11: has the leaf, an entry frame, been popped off the data stack? Its C frame is left before that
- * (Python/ceval.c, _PyEval_Vector), so such a leaf is what an older call left in a C frame that is only
- * half-written now.
- */
-static __always_inline bool leaf_is_popped(struct pv_walk *walk, const struct pv_layout *layout)
+/* Is the frame at @addr one that was popped off the thread's data stack? False where that is not known. */
+static __always_inline bool is_popped(struct pv_walk *walk, const struct pv_layout *layout,
+                                      __u64 addr)
 {
 	__u64 free[2] = {}; /* datastack_top, datastack_limit */
 
-	if (layout->tstate.datastack_top == PV_NO_FIELD || walk->walked_cnt ||
-	    !FRAME_U8(walk, layout->frame.is_entry) ||
-	    FRAME_U8(walk, layout->frame.owner) != OWNER_THREAD)
+	if (layout->tstate.datastack_top == PV_NO_FIELD)
 		return false;
 	bpf_probe_read_user(free, sizeof(free),
 	                    (void *)(walk->tstate + layout->tstate.datastack_top));
-	return walk->frame >= free[0] && walk->frame < free[1];
+	return addr >= free[0] && addr < free[1];
+}
+
+/*
+ * 3.11: has the leaf, an entry frame, been popped? Its C frame is left before that (Python/ceval.c,
+ * _PyEval_Vector), so such a leaf is what an older call left in a C frame that is only half-written now.
+ */
+static __always_inline bool leaf_is_popped(struct pv_walk *walk, const struct pv_layout *layout)
+{
+	if (layout->frame.is_entry == PV_NO_FIELD || walk->walked_cnt ||
+	    !FRAME_U8(walk, layout->frame.is_entry) ||
+	    FRAME_U8(walk, layout->frame.owner) != OWNER_THREAD)
+		return false;
+	return is_popped(walk, layout, walk->frame);
 }
 
 /* Record the Python frame that was read. 0; -1: this is no frame of a Python function. */
@@ -445,6 +453,9 @@ static __always_inline bool plausible_caller(struct pv_walk *walk, const struct 
 			return false;
 		return FRAME_U64(walk, layout->frame.previous) == current;
 	}
+	/* What the generator called before may be in a register still. */
+	if (owner == OWNER_THREAD && is_popped(walk, layout, addr))
+		return false;
 	code = FRAME_U64(walk, layout->frame.code) & ~(__u64)STACKREF_TAGS;
 	return walk->PyCode_Type && FRAME_U64(walk, layout->frame.previous) &&
 	       code_is_code(walk, layout, code);

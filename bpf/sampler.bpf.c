@@ -142,7 +142,8 @@ static __always_inline __u32 sample_python(struct bpf_perf_event_data *ctx,
 		return no_state(walk, task, proc);
 	pystack_walk(walk, layout);
 	pystack_finish(walk);
-	if (walk->faults.cnt) {
+	/* Of a whole stack only a guess on the way was not in memory. */
+	if (walk->faults.cnt && walk->outcome != PV_CNT_COMPLETE) {
 		fill_sample(walk, task, proc);
 		if (deferred_begin(walk, proc))
 			return PV_CNT_PENDING;

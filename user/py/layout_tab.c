@@ -162,7 +162,7 @@ const struct layout_row layout_rows[] = {
 		.layout = {
 			.version = 0x030c, .chain = PV_CHAIN_CFRAME,
 			.tstate = { .interp = 16, .thread_id = 136, .frame = NO, .cframe = 56,
-				    .root_cframe = 272, .base_frame = NO, .datastack_top = NO },
+				    .root_cframe = 272, .base_frame = NO, .datastack_top = 240 },
 			.cframe = { .current_frame = 0, .previous = 8 },
 			.frame = { .read_len = 80, .previous = 8, .code = 0, .instr = 56,
 				   .owner = 70, .is_entry = NO, .tlbc_index = NO,
