@@ -291,14 +291,6 @@ class Workshop:
         self.running.append(made)
         return made
 
-    @staticmethod
-    def until_cpu(target, seconds):
-        """Wait until the target has used that much more CPU time."""
-        end = target.cpu_s() + seconds
-        while target.cpu_s() < end:
-            assert target.alive()
-            time.sleep(0.02)
-
     def output(self, extension='.pb.gz'):
         self.made += 1
         return os.path.join(self.folder, f'{self.made}{extension}')

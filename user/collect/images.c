@@ -14,9 +14,9 @@
 /* A process that looks like a Python still starting is looked at again after 1, 2, 4 ... ms. */
 #define LOOK_FIRST_NS (1 * NSEC_PER_MSEC)
 /* A process without Python may load one later (an embedder), and one that could not be read may
- * become readable: looked at again ever more rarely, the former only when it ran meanwhile.
+ * become readable: looked at again after twice as long each time, the former only when it ran meanwhile.
  */
-#define LOOK_AGAIN_NS (200 * NSEC_PER_MSEC)
+#define LOOK_AGAIN_NS (100 * NSEC_PER_MSEC)
 #define LOOK_MAX_NS   (60 * NSEC_PER_SEC)
 /* What the kernel side has configured itself is looked at only for the names of its threads, and not
  * at all if it has ended by then.
