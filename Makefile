@@ -5,10 +5,12 @@
 #   make bench           the benchmark table (root)
 #   make V=1             show the commands       make O=dir           build elsewhere
 #   make SAN=address,undefined                    build with sanitizers (their own directory)
+#   make STATIC=1                                 every library but libc linked in (.output-static)
 
 V ?= 0
 SAN ?=
-O ?= .output$(if $(SAN),-san)
+STATIC ?=
+O ?= .output$(if $(SAN),-san)$(if $(STATIC),-static)
 CC ?= gcc
 CLANG ?= clang
 BPFTOOL ?= $(firstword $(wildcard /usr/sbin/bpftool /usr/local/sbin/bpftool) bpftool)
@@ -29,7 +31,17 @@ WARNINGS := -Wall -Wextra -Wshadow -Wmissing-prototypes -Wstrict-prototypes -Wpo
 CPPFLAGS := -D_GNU_SOURCE -DPV_VERSION='"$(VERSION)"' -Iuser -I. -I$(O)
 CFLAGS := -std=gnu11 -O2 -g $(WARNINGS) $(if $(SAN),-fsanitize=$(SAN) -fno-omit-frame-pointer)
 LDFLAGS := $(if $(SAN),-fsanitize=$(SAN))
-LDLIBS := -lbpf -lelf -lz -lm
+LIBS := -lbpf -lelf -lz
+LDLIBS := $(LIBS) -lm
+
+# Only libc and what belongs to it stay shared: its version must be the host's, for NSS and locales.
+# An archive doesn't name what it needs in turn; libelf may be built with zstd or without.
+comma := ,
+has_archive = $(findstring /,$(shell $(CC) -print-file-name=lib$(1).a))
+ifneq ($(STATIC),)
+LDLIBS := -Wl$(comma)-Bstatic $(LIBS) $(if $(call has_archive,zstd),-lzstd) -Wl$(comma)-Bdynamic -lm
+LDFLAGS += -static-libgcc
+endif
 
 USER_SRC := $(wildcard user/*/*.c)
 LIB_OBJ := $(USER_SRC:%.c=$(O)/%.o)
@@ -126,6 +138,6 @@ format:
 	$(Q)clang-format -i $(shell git ls-files '*.c' '*.h')
 
 clean:
-	$(Q)rm -rf .output .output-san
+	$(Q)rm -rf .output .output-san .output-static
 
 -include $(shell find $(O) -name '*.d' 2>/dev/null)
