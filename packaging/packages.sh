@@ -5,7 +5,8 @@
 # What Debian 12 and 13 must have installed; sourced by packaging/demo and packaging/test.
 
 # To build and to run the demo.
-build_packages="gcc libc6-dev make clang bpftool libbpf-dev libelf-dev zlib1g-dev python3"
+build_packages="gcc libc6-dev make clang bpftool libbpf-dev libelf-dev zlib1g-dev libjson-c-dev
+	python3"
 
 # To test, beyond that: unit tests, lint, the readers that check each format (Chromium, Node.js,
 # Go's pprof), and what the live tests take their interpreters from.
