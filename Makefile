@@ -2,6 +2,7 @@
 #
 #   make                 build .output/pitviper
 #   make check           unit and walker tests (no root); tests/run runs everything
+#   make test-kernels        boot other kernels under emulation and test there (root)
 #   make bench           the benchmark table (root)
 #   make V=1             show the commands       make O=dir           build elsewhere
 #   make SAN=address,undefined                    build with sanitizers (their own directory)
@@ -56,7 +57,7 @@ BPF_SRC := bpf/maps.bpf.c $(filter-out bpf/maps.bpf.c,$(wildcard bpf/*.bpf.c))
 BPF_OBJ := $(BPF_SRC:%.bpf.c=$(O)/%.bpf.o)
 SKEL := $(O)/pitviper.skel.h
 
-.PHONY: all check bench lint clean format
+.PHONY: all check test-kernels bench lint clean format
 .DELETE_ON_ERROR:
 .SECONDARY:
 
@@ -127,6 +128,9 @@ unit: $(UNIT_BIN)
 
 check: unit $(WALKER_CHECK)
 	$(Q)set -e; for test in $(UNIT_BIN) $(WALKER_BIN); do echo "# $$test"; $$test; done
+
+test-kernels: all
+	$(Q)tests/kernels/run
 
 bench: all
 	$(Q)tests/bench/run
