@@ -32,7 +32,7 @@ WARNINGS := -Wall -Wextra -Wshadow -Wmissing-prototypes -Wstrict-prototypes -Wpo
 CPPFLAGS := -D_GNU_SOURCE -DPV_VERSION='"$(VERSION)"' -Iuser -I. -I$(O)
 CFLAGS := -std=gnu11 -O2 -g $(WARNINGS) $(if $(SAN),-fsanitize=$(SAN) -fno-omit-frame-pointer)
 LDFLAGS := $(if $(SAN),-fsanitize=$(SAN))
-LIBS := -lbpf -lelf -ljson-c -lz
+LIBS := -lbpf -lelf -ljson-c -lsqlite3 -lz
 LDLIBS := $(LIBS) -lm
 
 # Only libc and what belongs to it stay shared: its version must be the host's, for NSS and locales.

@@ -28,6 +28,7 @@ struct profile {
 	struct table stacks; /* struct stack_node; [0] is PROFILE_ROOT */
 	struct table tracks; /* struct profile_track */
 	struct table values; /* struct profile_value, equal by (track, stack) */
+	struct table labels; /* struct profile_label, equal by (process_key, pid, name) */
 	struct profile_point *points;
 	size_t point_cnt;
 	size_t point_cap;
@@ -66,6 +67,14 @@ static int table_reserve(struct table *table, size_t row_sz)
 	table->rows = rows;
 	table->cap = cap;
 	return 0;
+}
+
+/* The id of the row that equals @row in its first @key_sz bytes; HMAP_NONE: there is none. */
+static uint32_t table_find(const struct table *table, const void *row, size_t row_sz, size_t key_sz)
+{
+	const struct table_key key = { table, row, row_sz, key_sz };
+
+	return hmap_find(&table->map, hash_bytes(row, key_sz, 0), table_eq, &key);
 }
 
 /* The id of the row that equals @row in its first @key_sz bytes, added if new. */
@@ -114,6 +123,7 @@ void profile__free(struct profile *profile)
 	table_free(&profile->stacks);
 	table_free(&profile->tracks);
 	table_free(&profile->values);
+	table_free(&profile->labels);
 	free(profile->points);
 	free(profile);
 }
@@ -169,6 +179,21 @@ int profile__add(struct profile *profile, uint32_t track, uint32_t stack, uint64
 		return -ENOMEM;
 	((struct profile_value *)profile->values.rows)[id].cnt += cnt;
 	profile->sample_cnt += cnt;
+	return 0;
+}
+
+int profile__set_label(struct profile *profile, const struct profile_label *label)
+{
+	_Static_assert(offsetof(struct profile_label, value) == 16, "no padding in the key");
+	uint32_t id;
+
+	if (label->name >= profile->strings.cnt || label->value >= profile->strings.cnt)
+		return -ENOMEM;
+	id = table_intern(&profile->labels, label, sizeof(*label),
+	                  offsetof(struct profile_label, value));
+	if (id == PROFILE_NONE)
+		return -ENOMEM;
+	((struct profile_label *)profile->labels.rows)[id].value = label->value;
 	return 0;
 }
 
@@ -251,6 +276,32 @@ const struct profile_track *profile__track_at(const struct profile *profile, uin
 uint32_t profile__track_cnt(const struct profile *profile)
 {
 	return profile->tracks.cnt;
+}
+
+const struct profile_label *profile__labels(const struct profile *profile, size_t *cnt)
+{
+	*cnt = profile->labels.cnt;
+	return profile->labels.rows;
+}
+
+uint32_t profile__label_of(const struct profile *profile, const struct profile_track *track,
+                           uint32_t name)
+{
+	const struct profile_label key = {
+		.process_key = track->process_key,
+		.pid = track->pid,
+		.name = name,
+	};
+	uint32_t id = table_find(&profile->labels, &key, sizeof(key),
+	                         offsetof(struct profile_label, value));
+
+	return id == HMAP_NONE ? PROFILE_NONE
+	                       : ((const struct profile_label *)profile->labels.rows)[id].value;
+}
+
+uint32_t profile__find_string(const struct profile *profile, const char *s, size_t len)
+{
+	return pool_find(&profile->strings, len ? s : "", len);
 }
 
 const struct profile_value *profile__values(const struct profile *profile, size_t *cnt)

@@ -43,6 +43,23 @@ struct profile_track {
 	uint64_t thread_key;
 };
 
+/*
+ * What is known of a process beside its command line, by name: PROFILE_COMM and so on, and what rules
+ * of the user's add. Of the tracks with the same pid and process_key.
+ */
+struct profile_label {
+	uint64_t process_key;
+	uint32_t pid;
+	uint32_t name; /* strings */
+	uint32_t value;
+	uint32_t unused; /* 0 */
+};
+
+#define PROFILE_COMM      "comm"      /* the kernel's name of the process */
+#define PROFILE_CGROUP    "cgroup"    /* its path in the unified hierarchy, else the first one's */
+#define PROFILE_CONTAINER "container" /* id of the container, 64 hex digits for most runtimes */
+#define PROFILE_PYTHON    "python"    /* "3.12" */
+
 /* A row of the ledger: every tick is in exactly one row. */
 struct profile_ledger_row {
 	const char *name;    /* "RING_FULL" */
@@ -96,6 +113,8 @@ uint32_t profile__stack(struct profile *profile, uint32_t parent, uint32_t frame
 uint32_t profile__track(struct profile *profile, const struct profile_track *track);
 /* Count @cnt samples of @stack on @track. 0 or -ENOMEM. */
 int profile__add(struct profile *profile, uint32_t track, uint32_t stack, uint64_t cnt);
+/* Set a label of a process, in place of the one of that name. 0 or -ENOMEM. */
+int profile__set_label(struct profile *profile, const struct profile_label *label);
 /* Add one point to the time line (it does not count as a sample of its own). 0 or -ENOMEM. */
 int profile__add_point(struct profile *profile, const struct profile_point *point);
 /* Let go of the time line. */
@@ -112,6 +131,12 @@ uint32_t profile__stack_frame(const struct profile *profile, uint32_t id);
 uint32_t profile__stack_cnt(const struct profile *profile);
 const struct profile_track *profile__track_at(const struct profile *profile, uint32_t id);
 uint32_t profile__track_cnt(const struct profile *profile);
+const struct profile_label *profile__labels(const struct profile *profile, size_t *cnt);
+/* The value (a string) of the label @name of @track's process; PROFILE_NONE: it has none. */
+uint32_t profile__label_of(const struct profile *profile, const struct profile_track *track,
+                           uint32_t name);
+/* The id of a string that is there; PROFILE_NONE: it is not. */
+uint32_t profile__find_string(const struct profile *profile, const char *s, size_t len);
 /* Values in no particular order, one for each (track, stack) that has samples. */
 const struct profile_value *profile__values(const struct profile *profile, size_t *cnt);
 /* Points by time, oldest first (sorted on the first call after an addition). */

@@ -49,6 +49,13 @@ static char *pool_copy(struct pool *pool, const void *data, size_t len)
 	return copy;
 }
 
+uint32_t pool_find(const struct pool *pool, const void *data, size_t len)
+{
+	struct pool_key key = { pool, data, len };
+
+	return hmap_find(&pool->map, hash_bytes(data, len, 0), pool_eq, &key);
+}
+
 uint32_t pool_intern(struct pool *pool, const void *data, size_t len)
 {
 	struct pool_key key = { pool, data, len };

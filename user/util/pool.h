@@ -30,6 +30,8 @@ struct pool {
 
 /* The id of this content, added if new; HMAP_NONE when there is no memory. */
 uint32_t pool_intern(struct pool *pool, const void *data, size_t len);
+/* The id of this content; HMAP_NONE when it is not there. */
+uint32_t pool_find(const struct pool *pool, const void *data, size_t len);
 /* Strings of the pool by id; the pool keeps ownership. @len may be NULL. */
 const char *pool_get(const struct pool *pool, uint32_t id, size_t *len);
 /* Bytes of memory held, roughly. */
