@@ -35,8 +35,7 @@ static __always_inline void procs_put(__u32 tgid, const struct pv_proc *proc)
 		count(PV_CNT_PROC_TABLE_FULL);
 }
 
-SEC("tp_btf/sched_process_fork")
-int BPF_PROG(process_fork, struct task_struct *parent, struct task_struct *child)
+static __always_inline void on_fork(struct task_struct *parent, struct task_struct *child)
 {
 	struct pv_proc_id parent_id, child_id;
 	struct pv_proc *from, copy;
@@ -44,14 +43,14 @@ int BPF_PROG(process_fork, struct task_struct *parent, struct task_struct *child
 
 	task_proc_id(child, &child_id);
 	if ((__u32)BPF_CORE_READ(child, pid) != child_id.tgid)
-		return 0; /* a thread */
+		return; /* a thread */
 	task_proc_id(parent, &parent_id);
 	parent_tgid = parent_id.tgid;
 	from = bpf_map_lookup_elem(&procs, &parent_tgid);
 	if (!from || !proc_id_equal(&from->id, &parent_id))
-		return 0; /* the child's first tick will ask for it */
+		return; /* the child's first tick will ask for it */
 	if (!pv_all && !(from->flags & PV_PROC_CHILDREN))
-		return 0;
+		return;
 	/* The child is a copy: same addresses, same layout. */
 	copy = *from;
 	copy.id = child_id;
@@ -61,10 +60,19 @@ int BPF_PROG(process_fork, struct task_struct *parent, struct task_struct *child
 		seconds_copy(parent_tgid, &child_id);
 	procs_put(child_id.tgid, &copy);
 	if (copy.state == PV_PROC_NOT_PYTHON)
-		return 0;
+		return;
 	/* Only one whose origin is not known yet needs to be looked at before its first tick. */
 	emit_lifecycle(PV_EVENT_FORK, child, &child_id, &parent_id, 0,
 	               copy.state == PV_PROC_UNDECIDED ? BPF_RB_FORCE_WAKEUP : emit_flags());
+}
+
+SEC("tp_btf/sched_process_fork")
+int BPF_PROG(process_fork, struct task_struct *parent, struct task_struct *child)
+{
+	__u64 begin_ns = spend_begin();
+
+	on_fork(parent, child);
+	spend_end(begin_ns);
 	return 0;
 }
 
@@ -113,8 +121,7 @@ static __always_inline void emit_exec(struct task_struct *task, const struct pv_
 		count(PV_CNT_LIFECYCLE_RING_FULL);
 }
 
-SEC("tp_btf/sched_process_exec")
-int BPF_PROG(process_exec, struct task_struct *task)
+static __always_inline void on_exec(struct task_struct *task)
 {
 	struct pv_proc_id id;
 	struct pv_proc *old, fresh = {};
@@ -130,7 +137,7 @@ int BPF_PROG(process_exec, struct task_struct *task)
 		lost_cnt = old->lost_cnt;
 	}
 	if ((!pv_all && !(flags & PV_PROC_WANTED)) || !reader_sees(task))
-		return 0;
+		return;
 	if (old && old->has_second)
 		bpf_map_delete_elem(&seconds, &id.tgid);
 	fresh.id = id;
@@ -138,11 +145,19 @@ int BPF_PROG(process_exec, struct task_struct *task)
 	known = exe_configure(task, &fresh);
 	procs_put(id.tgid, &fresh);
 	emit_exec(task, &fresh, lost_cnt, !known);
+}
+
+SEC("tp_btf/sched_process_exec")
+int BPF_PROG(process_exec, struct task_struct *task)
+{
+	__u64 begin_ns = spend_begin();
+
+	on_exec(task);
+	spend_end(begin_ns);
 	return 0;
 }
 
-SEC("tp_btf/sched_process_exit")
-int BPF_PROG(process_exit, struct task_struct *task)
+static __always_inline void on_exit(struct task_struct *task)
 {
 	struct pv_proc_id id;
 	struct pv_proc *proc;
@@ -151,11 +166,11 @@ int BPF_PROG(process_exit, struct task_struct *task)
 
 	/* do_exit() has taken this thread off signal->live before the tracepoint. */
 	if (BPF_CORE_READ(task, signal, live.counter))
-		return 0;
+		return;
 	task_proc_id(task, &id);
 	proc = bpf_map_lookup_elem(&procs, &id.tgid);
 	if (!proc)
-		return 0;
+		return;
 	/* What was asked for is waited for, whatever it has become; the end of a shell can wait. */
 	urgent = proc->state != PV_PROC_NOT_PYTHON || proc->flags & PV_PROC_WANTED;
 	lost_cnt = proc_id_equal(&proc->id, &id) ? proc->lost_cnt : 0;
@@ -164,6 +179,15 @@ int BPF_PROG(process_exit, struct task_struct *task)
 	bpf_map_delete_elem(&procs, &id.tgid);
 	emit_lifecycle(PV_EVENT_EXIT, task, &id, NULL, lost_cnt,
 	               urgent ? BPF_RB_FORCE_WAKEUP : emit_flags());
+}
+
+SEC("tp_btf/sched_process_exit")
+int BPF_PROG(process_exit, struct task_struct *task)
+{
+	__u64 begin_ns = spend_begin();
+
+	on_exit(task);
+	spend_end(begin_ns);
 	return 0;
 }
 

@@ -18,6 +18,7 @@
 
 struct pv_counters {
 	__u64 cnt[PV_COUNTER_CNT];
+	__u64 spent_ns; /* by our programs on this CPU, if pv_timed */
 };
 
 /* tgid -> what we know of the process. Preallocated: lifecycle hooks must not allocate. */
@@ -75,6 +76,8 @@ extern struct events_map events SEC(".maps");
 extern const volatile bool pv_all;
 /* The kernel can run a program in the task's own context, where it may wait for pages (6.18 on). */
 extern const volatile bool pv_task_work;
+/* Take the time that the programs need. */
+extern const volatile bool pv_timed;
 /* Bytes of unread records in the ring at which the reader is woken early. */
 extern const volatile __u32 pv_wake_bytes;
 
@@ -103,6 +106,25 @@ static __always_inline void count_atomic(enum pv_counter counter, __s64 by)
 
 	if (mine && counter < PV_COUNTER_CNT)
 		__sync_fetch_and_add(&mine->cnt[counter], by);
+}
+
+/* Around all that a program does: what it took is added up. */
+static __always_inline __u64 spend_begin(void)
+{
+	return pv_timed ? bpf_ktime_get_ns() : 0;
+}
+
+static __always_inline void spend_end(__u64 begin_ns)
+{
+	__u32 zero = 0;
+	struct pv_counters *mine;
+
+	if (!pv_timed)
+		return;
+	mine = bpf_map_lookup_elem(&counters, &zero);
+	/* A tick may come in between: what is lost by that is next to nothing. */
+	if (mine)
+		mine->spent_ns += bpf_ktime_get_ns() - begin_ns;
 }
 
 #endif

@@ -181,11 +181,13 @@ static __always_inline __u32 tick(struct bpf_perf_event_data *ctx)
 SEC("perf_event")
 int sample_tick(struct bpf_perf_event_data *ctx)
 {
+	__u64 begin_ns = spend_begin();
 	__u32 outcome;
 
 	count(PV_CNT_TICKS);
 	outcome = tick(ctx);
 	/* A tick must not fall out of the ledger, whatever a walker returned. */
 	count(outcome < PV_TICK_OUTCOME_CNT ? outcome : PV_CNT_TORN);
+	spend_end(begin_ns);
 	return 0;
 }

@@ -233,7 +233,7 @@ static void test_lost(void **state)
 	assert_int_equal(sample(f, lives, 1, 2), 0);
 	assert_int_equal(sample(f, ends, 1, 2), 0);
 	assert_int_equal(recorder__lost(f->recorder, f->images, lives, 3), 0);
-	assert_int_equal(recorder__lost(f->recorder, f->images, lives, 4), 0);
+	assert_int_equal(recorder__lost(f->recorder, f->images, lives, 7), 0);
 	assert_int_equal(recorder__lost(f->recorder, f->images, ends, 20), 0);
 	/* Nothing but lost samples is known of it. */
 	assert_int_equal(recorder__lost(f->recorder, f->images, silent, 5), 0);
@@ -246,6 +246,51 @@ static void test_lost(void **state)
 	assert_int_equal(count(f, "python3 silent.py", RECORDER_LOST), 5);
 	assert_int_equal(count(f, RECORDER_LOST, RECORDER_LOST), 8);
 	assert_int_equal(profile__sample_cnt(f->profile), 42);
+}
+
+static void slice(struct fixture *f)
+{
+	profile__free(f->profile);
+	f->profile = recorder__slice(f->recorder, f->images);
+	assert_non_null(f->profile);
+}
+
+/* Each slice has what came since the last one, of the living and of those that have just ended. */
+static void test_slices(void **state)
+{
+	struct fixture *f = *state;
+	uint32_t lives = image(f, 0), ends = image(f, 1);
+
+	command(f, lives, "python3 lives.py");
+	command(f, ends, "python3 ends.py");
+	name(f, lives, 2, "work");
+	name(f, ends, 2, "work");
+	assert_int_equal(sample(f, lives, 1, 2), 0);
+	assert_int_equal(sample(f, ends, 1, 2), 0);
+	assert_int_equal(recorder__lost(f->recorder, f->images, lives, 3), 0);
+	end(f, ends);
+	slice(f);
+	assert_int_equal(count(f, "python3 lives.py", "work"), 1);
+	assert_int_equal(count(f, "python3 ends.py", "work"), 1);
+	assert_int_equal(count(f, "python3 lives.py", RECORDER_LOST), 3);
+	/* The kernel side sends a name but once: it is still known. */
+	assert_int_equal(sample(f, lives, 1, 2), 0);
+	assert_int_equal(sample(f, lives, 1, 2), 0);
+	assert_int_equal(sample(f, ends, 1, 2), 0);
+	assert_int_equal(recorder__lost(f->recorder, f->images, lives, 5), 0);
+	flush(f);
+	slice(f);
+	assert_int_equal(count(f, "python3 lives.py", "work"), 2);
+	assert_int_equal(count(f, "python3 ends.py", "work"), 1);
+	assert_int_equal(count(f, "python3 lives.py", RECORDER_LOST), 2);
+	slice(f);
+	assert_int_equal(profile__sample_cnt(f->profile), 0);
+	assert_int_equal(profile__track_cnt(f->profile), 0);
+	assert_int_equal(sample(f, lives, 1, 2), 0);
+	profile__free(f->profile);
+	finish_lost(f, 6);
+	assert_int_equal(profile__sample_cnt(f->profile), 2);
+	assert_int_equal(count(f, RECORDER_LOST, RECORDER_LOST), 1);
 }
 
 /* Its names may be on their way when it ends. */
@@ -438,6 +483,7 @@ int main(void)
 		TEST(test_lost),
 		TEST(test_the_grace),
 		TEST(test_late),
+		TEST(test_slices),
 		TEST(test_identity),
 		TEST(test_the_crowd),
 		TEST(test_nothing_is_left),

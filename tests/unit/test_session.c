@@ -20,6 +20,8 @@ static const struct pv_event_hdr *left[8];
 static int pipe_fds[2];
 /* Ticks that wait for pages; the first look at the counters is when they are sent. */
 static uint64_t pending_cnt;
+static uint64_t counters[PV_COUNTER_CNT];
+static uint32_t set_rate_hz;
 
 struct kern {
 	int unused;
@@ -69,6 +71,12 @@ uint32_t kern__cpu_cnt(const struct kern *kern)
 {
 	(void)kern;
 	return 1;
+}
+
+void kern__set_rate(struct kern *kern, uint32_t rate_hz)
+{
+	(void)kern;
+	set_rate_hz = rate_hz;
 }
 
 uint64_t kern__due_cnt(const struct kern *kern)
@@ -157,10 +165,12 @@ int kern__each_process(struct kern *kern, int (*fn)(void *ctx, const struct pv_l
 	return 0;
 }
 
-int kern__counters(struct kern *kern, uint64_t cnt[PV_COUNTER_CNT])
+int kern__counters(struct kern *kern, uint64_t cnt[PV_COUNTER_CNT], uint64_t *spent_ns)
 {
 	(void)kern;
-	memset(cnt, 0, PV_COUNTER_CNT * sizeof(*cnt));
+	memcpy(cnt, counters, PV_COUNTER_CNT * sizeof(*cnt));
+	if (spent_ns)
+		*spent_ns = 0;
 	left_cnt += pending_cnt;
 	pending_cnt = 0;
 	return 0;
@@ -298,12 +308,83 @@ static void test_a_late_sample(void **state)
 	close(pipe_fds[1]);
 }
 
+static uint64_t outcome_sum(const struct profile_meta *meta)
+{
+	uint64_t sum = 0;
+
+	for (uint32_t i = 0; i < meta->outcome_cnt; i++)
+		sum += meta->outcomes[i].count;
+	return sum;
+}
+
+/*
+ * Cut twice: each sample is in one profile, each tick in one ledger, one that waits for pages in that of
+ * the slice in which it ends.
+ */
+static void test_slices(void **state)
+{
+	enum { LIVES = 0x3ffffff0 };
+	const struct session_opts opts = { .all = true, .rate_hz = 99, .rate_max_hz = 999 };
+	const struct pv_sample sample = {
+		.hdr = { .type = PV_EVENT_SAMPLE,
+		         .proc = { .tgid = LIVES, .start_ns = 1 },
+		         .pid = LIVES },
+		.comm = "lives",
+	};
+	struct profile_meta meta[3] = { 0 };
+	struct profile *profiles[3];
+	enum session_error error;
+	struct session *session;
+	char what[256];
+
+	(void)state;
+	assert_int_equal(pipe(pipe_fds), 0);
+	session = session__new(&opts, &error, what, sizeof(what));
+	assert_non_null(session);
+	assert_int_equal(session__start(session, what, sizeof(what)), SESSION_OK);
+	left_cnt = 0;
+	left[0] = left[1] = &sample.hdr;
+	counters[PV_CNT_TICKS] = 6;
+	counters[PV_CNT_COMPLETE] = 2;
+	counters[PV_CNT_IDLE] = 2;
+	counters[PV_CNT_PENDING] = 1;
+	profiles[0] = session__slice(session, 997, &meta[0]);
+	assert_int_equal(set_rate_hz, 997);
+	left[0] = &sample.hdr;
+	counters[PV_CNT_TICKS] = 7;
+	counters[PV_CNT_COMPLETE] = 4;
+	counters[PV_CNT_PENDING] = 0;
+	profiles[1] = session__slice(session, 0, &meta[1]);
+	left[0] = &sample.hdr;
+	counters[PV_CNT_TICKS] = 9;
+	counters[PV_CNT_IDLE] = 4;
+	counters[PV_CNT_PENDING] = 1;
+	assert_int_equal(session__stop(session), 0);
+	profiles[2] = session__profile(session, &meta[2]);
+	for (int i = 0; i < 3; i++) {
+		static const uint32_t samples[] = { 2, 1, 1 }, ticks[] = { 4, 2, 3 },
+				      rates[] = { 99, 997, 997 };
+
+		assert_non_null(profiles[i]);
+		assert_int_equal(sample_cnt_of(profiles[i], LIVES), samples[i]);
+		assert_int_equal(meta[i].tick_cnt, ticks[i]);
+		assert_int_equal(outcome_sum(&meta[i]), ticks[i]);
+		assert_int_equal(meta[i].rate_hz, rates[i]);
+		profile__free(profiles[i]);
+	}
+	memset(counters, 0, sizeof(counters));
+	session__free(session);
+	close(pipe_fds[0]);
+	close(pipe_fds[1]);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_a_ring_that_never_ends),
 		cmocka_unit_test(test_the_last_of_the_pending),
 		cmocka_unit_test(test_a_late_sample),
+		cmocka_unit_test(test_slices),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

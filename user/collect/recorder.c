@@ -13,6 +13,8 @@
 /* A thread's name costs a read for each module that the program imports: in one round, in the last. */
 #define NAME_ROUND_NS (5 * NSEC_PER_MSEC)
 #define NAME_ALL_NS   (1 * NSEC_PER_SEC)
+/* Of a living process that has had more threads than this they are forgotten with each slice. */
+#define TRACKS_KEPT 256
 /* The ring fills meanwhile. */
 #define FLUSH_ROUND_NS (20 * NSEC_PER_MSEC)
 
@@ -26,7 +28,8 @@ struct recorded_runtime {
 struct recorded {
 	struct recorded_runtime runtimes[PY_RUNTIMES_MAX];
 	struct tracks *tracks;
-	uint64_t lost_cnt;
+	uint64_t lost_cnt;     /* not in a profile yet */
+	uint32_t lost_all_cnt; /* so far */
 };
 
 struct recorder {
@@ -37,7 +40,8 @@ struct recorder {
 	struct tracks_shared tracks;
 	bool sym_wanted; /* some image has code objects to be completed */
 	uint64_t lost_cnt;
-	uint32_t name_at; /* where the time for names was over, among the living */
+	uint64_t crowd_cnt; /* of the profiles before this */
+	uint32_t name_at;   /* where the time for names was over, among the living */
 };
 
 struct recorder *recorder__new(bool points)
@@ -175,8 +179,11 @@ int recorder__lost(struct recorder *recorder, struct images *images, uint32_t in
 	recorded = recorded_of(recorder, images__at(images, index));
 	if (!recorded)
 		return -ENOMEM;
-	recorded->lost_cnt += cnt;
-	recorder->lost_cnt += cnt;
+	if (cnt <= recorded->lost_all_cnt)
+		return 0;
+	recorded->lost_cnt += cnt - recorded->lost_all_cnt;
+	recorder->lost_cnt += cnt - recorded->lost_all_cnt;
+	recorded->lost_all_cnt = cnt;
 	return 0;
 }
 
@@ -328,8 +335,9 @@ static int flush_stacks(struct recorder *recorder, const struct recorded *record
 	return err;
 }
 
-/* Put what was recorded of the image into the profile, and let go of it. */
-static int flush_one(struct recorder *recorder, const struct images *images, struct image *image)
+/* Put what was recorded of the image into the profile. */
+static int flush_samples(struct recorder *recorder, const struct images *images,
+                         struct image *image)
 {
 	struct recorded *recorded = image->recorded;
 	bool alone = is_alone(recorder, image);
@@ -353,18 +361,59 @@ static int flush_one(struct recorder *recorder, const struct images *images, str
 		if (!err)
 			err = flush_stacks(recorder, recorded, versions, tracks);
 		free(tracks);
-		if (err)
-			return err;
-		if (!image->alive || !alone)
+		if (!err && (!image->alive || !alone))
 			crowd__count(recorder->crowd, alone);
 	}
-	recorded_free(recorded);
+	return err;
+}
+
+/* The same, and let go of it. */
+static int flush_one(struct recorder *recorder, const struct images *images, struct image *image)
+{
+	int err = flush_samples(recorder, images, image);
+
+	if (err)
+		return err;
+	recorded_free(image->recorded);
 	image->recorded = NULL;
 	return 0;
 }
 
-/* Who has ended makes room for who lives. */
-static bool is_tight(const struct recorder *recorder)
+static bool has_samples(const struct recorded *recorded)
+{
+	for (size_t i = 0; i < PY_RUNTIMES_MAX; i++)
+		if (recorded->runtimes[i].stacks)
+			return true;
+	return recorded->lost_cnt;
+}
+
+/* The same of one that may have more to come: what its next samples will need again is kept. */
+static int flush_kept(struct recorder *recorder, const struct images *images, struct image *image)
+{
+	struct recorded *recorded = image->recorded;
+	struct tracks *fresh;
+	int err;
+
+	if (!recorded || !has_samples(recorded))
+		return 0;
+	err = flush_samples(recorder, images, image);
+	if (err)
+		return err;
+	for (size_t i = 0; i < PY_RUNTIMES_MAX; i++) {
+		stacks__free(recorded->runtimes[i].stacks);
+		recorded->runtimes[i].stacks = NULL;
+	}
+	if (tracks__cnt(recorded->tracks) <= TRACKS_KEPT)
+		return 0;
+	fresh = tracks__new(&recorder->tracks);
+	if (!fresh)
+		return -ENOMEM;
+	tracks__free(recorded->tracks);
+	recorded->tracks = fresh;
+	return 0;
+}
+
+bool recorder__is_tight(const struct recorder *recorder)
 {
 	return recorder->stacks.node_cnt > STACKS_NODE_MAX / 4 * 3 ||
 	       recorder->tracks.cnt > TRACKS_MAX / 4 * 3 ||
@@ -381,7 +430,9 @@ int recorder__flush(struct recorder *recorder, struct images *images, uint64_t s
 		struct image *image = images__at(images, index);
 		int err;
 
-		if (image->end_ns + RECORDER_GRACE_NS > seen_ns && !is_tight(recorder))
+		if (image->end_ns + RECORDER_GRACE_NS >
+		            seen_ns && /* Who has ended makes room for who lives. */
+		    !recorder__is_tight(recorder))
 			return 0;
 		if (clock_ns(CLOCK_MONOTONIC) >= round_end_ns)
 			return 1;
@@ -431,11 +482,48 @@ struct profile *recorder__finish(struct recorder *recorder, struct images *image
 	return profile;
 }
 
+/* Begin another profile. The one before, the caller's to free; NULL: no memory. */
+static struct profile *begin_anew(struct recorder *recorder)
+{
+	struct profile *before = recorder->profile, *profile = profile__new();
+	struct crowd *crowd = profile ? crowd__new(profile) : NULL;
+
+	if (!crowd) {
+		profile__free(profile);
+		return NULL;
+	}
+	recorder->crowd_cnt += crowd__cnt(recorder->crowd);
+	crowd__free(recorder->crowd);
+	recorder->crowd = crowd;
+	recorder->profile = profile;
+	recorder->stacks.point_cnt = 0;
+	return before;
+}
+
+struct profile *recorder__slice(struct recorder *recorder, struct images *images)
+{
+	uint32_t index = images__ended(images);
+	struct profile *profile = NULL;
+	int err = 0;
+
+	for (; !err && index != IMAGE_NONE; index = images__at(images, index)->next_ended)
+		err = flush_kept(recorder, images, images__at(images, index));
+	for (uint32_t i = 0; !err && i < images__alive_cnt(images); i++)
+		err = flush_kept(recorder, images, images__at(images, images__alive(images, i)));
+	if (!err)
+		profile = begin_anew(recorder);
+	if (!profile)
+		errno = err ? -err : ENOMEM;
+	else if (!recorder->stacks.points)
+		profile__drop_points(profile);
+	return profile;
+}
+
 struct recorder_stats recorder__stats(const struct recorder *recorder)
 {
 	return (struct recorder_stats){
 		.lost_cnt = recorder->lost_cnt,
-		.crowd_cnt = crowd__cnt(recorder->crowd),
+		.crowd_cnt = recorder->crowd_cnt + crowd__cnt(recorder->crowd),
 		.full_cnt = recorder->stacks.full_cnt,
 		.sym = sym_store__stats(recorder->store),
 	};

@@ -45,7 +45,10 @@ int recorder__sample(struct recorder *recorder, struct images *images, uint32_t 
 /* Take in a symbol record of image @index. 0, -EPROTO, -ENOMEM. */
 int recorder__symbol(struct recorder *recorder, struct images *images, uint32_t index,
                      const struct pv_symbol *symbol, size_t size);
-/* The kernel side lost @cnt samples of image @index: shown as RECORDER_LOST. 0 or -ENOMEM. */
+/*
+ * The kernel side has lost @cnt samples of image @index in all so far: those that are new are shown as
+ * RECORDER_LOST. 0 or -ENOMEM.
+ */
 int recorder__lost(struct recorder *recorder, struct images *images, uint32_t index, uint32_t cnt);
 /*
  * Read from the living processes what the kernel side cut or did not send of code objects, and names of
@@ -65,6 +68,14 @@ int recorder__flush(struct recorder *recorder, struct images *images, uint64_t s
  */
 struct profile *recorder__finish(struct recorder *recorder, struct images *images,
                                  uint64_t lost_cnt);
+/*
+ * Put all images into the profile, and hand it over, the caller's to free: what comes from now on goes
+ * into the next one. Of the living their code objects and threads' names are kept. NULL and errno: nothing
+ * is lost, try again.
+ */
+struct profile *recorder__slice(struct recorder *recorder, struct images *images);
+/* Is a bound near, and nobody's end will make room? */
+bool recorder__is_tight(const struct recorder *recorder);
 struct recorder_stats recorder__stats(const struct recorder *recorder);
 
 #endif

@@ -28,9 +28,23 @@
 #define FOLLOW_EVERY_NS NSEC_PER_SEC
 /* At the end, how long walks that were put off are waited for. */
 #define PENDING_WAIT_NS (100 * NSEC_PER_MSEC)
+/* At the end of a slice, so that one that fills faster than we drain has an end. */
+#define SLICE_ROUND_MAX 8
 /* Images that are asked each time whether they still run: so many, and this part of all. */
 #define SWEEP_CNT  64
 #define SWEEP_PART 32
+
+/* All that is counted of a session, at one time. */
+struct tally {
+	uint64_t time_ns;      /* CLOCK_MONOTONIC */
+	uint64_t time_unix_ns; /* CLOCK_REALTIME */
+	uint64_t cnt[PV_COUNTER_CNT];
+	uint64_t due_cnt; /* ticks there should have been */
+	uint64_t full_cnt;
+	uint64_t crowd_cnt;
+	uint64_t refused_cnt;
+	struct sym_stats sym;
+};
 
 struct session {
 	struct kern *kern;
@@ -47,7 +61,6 @@ struct session {
 		seen_ns; /* no record older than this is in the ring, but for the ones being made */
 	uint64_t new_ns;
 	uint64_t start_ns;
-	uint64_t start_unix_ns;
 	uint64_t stop_ns;
 	uint64_t first_sample_ns;
 	uint64_t follow_ns;
@@ -55,8 +68,8 @@ struct session {
 	uint64_t refused_cnt; /* of these: a bound of ours was reached */
 	uint64_t cpu_ns;      /* our own when the session began */
 	struct buf pythons;
-	uint64_t due_cnt;             /* ticks there should have been */
-	uint64_t cnt[PV_COUNTER_CNT]; /* final, after session__stop() */
+	struct tally since; /* where the last slice ended */
+	struct tally final; /* after session__stop() */
 };
 
 static const struct profile_ledger_row outcome_rows[] = {
@@ -70,7 +83,10 @@ static const struct profile_ledger_row event_rows[] = { PV_EVENT_COUNTS(ROW) };
 struct session *session__new(const struct session_opts *opts, enum session_error *error, char *what,
                              size_t what_len)
 {
-	const struct kern_opts kern_opts = { .all = opts->all, .rate_hz = opts->rate_hz };
+	const struct kern_opts kern_opts = { .all = opts->all,
+		                             .timed = opts->timed,
+		                             .rate_hz = opts->rate_hz,
+		                             .rate_max_hz = opts->rate_max_hz };
 	struct session *session = calloc(1, sizeof(*session));
 	int err;
 
@@ -256,7 +272,8 @@ enum session_error session__start(struct session *session, char *what, size_t wh
 		}
 	}
 	session->start_ns = clock_ns(CLOCK_MONOTONIC);
-	session->start_unix_ns = clock_ns(CLOCK_REALTIME);
+	session->since.time_ns = session->start_ns;
+	session->since.time_unix_ns = clock_ns(CLOCK_REALTIME);
 	err = kern__start_ticks(session->kern, what, what_len);
 	if (!err)
 		return SESSION_OK;
@@ -282,7 +299,7 @@ static void on_sample(struct session *session, const struct pv_sample *sample, s
 	session->sample_cnt++;
 	if (!session->first_sample_ns)
 		session->first_sample_ns = clock_ns(CLOCK_MONOTONIC);
-	time_ns = time_ns > session->start_ns ? time_ns - session->start_ns : 0;
+	time_ns = time_ns > session->since.time_ns ? time_ns - session->since.time_ns : 0;
 	if (image == IMAGE_NONE ||
 	    recorder__sample(session->recorder, session->images, image, sample, size, time_ns))
 		session->refused_cnt++;
@@ -465,24 +482,42 @@ static bool wait_for_pending(struct session *session)
 	uint64_t cnt[PV_COUNTER_CNT];
 
 	if (clock_ns(CLOCK_MONOTONIC) - session->stop_ns > PENDING_WAIT_NS ||
-	    kern__counters(session->kern, cnt) || !cnt[PV_CNT_PENDING])
+	    kern__counters(session->kern, cnt, NULL) || !cnt[PV_CNT_PENDING])
 		return false;
 	poll(NULL, 0, 1);
 	return true;
 }
 
 /* Of those that live the entry tells what was lost; an event did of the others. */
-static void charge_living(struct session *session)
+static int charge_living(struct session *session)
 {
-	for (uint32_t i = 0; i < images__alive_cnt(session->images); i++) {
+	int err = 0;
+
+	for (uint32_t i = 0; !err && i < images__alive_cnt(session->images); i++) {
 		uint32_t index = images__alive(session->images, i);
 		const struct pv_proc_id *id = &images__at(session->images, index)->id;
 		struct pv_proc proc;
 
 		if (!kern__get_proc(session->kern, id->tgid, &proc) &&
 		    !memcmp(&proc.id, id, sizeof(*id)))
-			recorder__lost(session->recorder, session->images, index, proc.lost_cnt);
+			err = recorder__lost(session->recorder, session->images, index,
+			                     proc.lost_cnt);
 	}
+	return err;
+}
+
+/* Count up, but for due_cnt. 0 or negative errno. */
+static int take_tally(struct session *session, uint64_t time_ns, struct tally *tally)
+{
+	const struct recorder_stats stats = recorder__stats(session->recorder);
+
+	tally->time_ns = time_ns;
+	tally->time_unix_ns = clock_ns(CLOCK_REALTIME);
+	tally->full_cnt = stats.full_cnt;
+	tally->crowd_cnt = stats.crowd_cnt;
+	tally->refused_cnt = session->refused_cnt;
+	tally->sym = *stats.sym;
+	return kern__counters(session->kern, tally->cnt, NULL);
 }
 
 int session__stop(struct session *session)
@@ -494,7 +529,7 @@ int session__stop(struct session *session)
 	session->stopped = true;
 	kern__stop_ticks(session->kern);
 	session->stop_ns = clock_ns(CLOCK_MONOTONIC);
-	session->due_cnt = kern__due_cnt(session->kern);
+	session->final.due_cnt = kern__due_cnt(session->kern);
 	/* No tick fills the ring any more; what ticks have put off may. */
 	do {
 		err = drain(session);
@@ -503,66 +538,113 @@ int session__stop(struct session *session)
 	do {
 		err = err ? err : drain(session);
 	} while (!err && session->more);
-	charge_living(session);
+	err = err ? err : charge_living(session);
 	recorder__complete(session->recorder, session->images, session->stop_ns, true);
-	return err ? err : kern__counters(session->kern, session->cnt);
+	return err ? err : take_tally(session, session->stop_ns, &session->final);
 }
 
 /* What user space has to add to the ledger; no outcomes of ticks. */
-static void fill_own_rows(struct session *session, struct profile_meta *meta)
+static void fill_own_rows(const struct tally *from, const struct tally *to,
+                          struct profile_meta *meta)
 {
-	const struct recorder_stats stats = recorder__stats(session->recorder);
-	uint64_t missed = session->due_cnt > meta->tick_cnt ? session->due_cnt - meta->tick_cnt : 0;
+	uint64_t due_cnt = to->due_cnt - from->due_cnt;
+	uint64_t missed = due_cnt > meta->tick_cnt ? due_cnt - meta->tick_cnt : 0;
 	const struct profile_ledger_row rows[] = {
 		{ "NOT_DELIVERED", "ticks not delivered",
 		  "the kernel merged late timer expirations into one, or throttled the timer",
 		  missed },
 		{ "REFUSED", "samples refused", "a bound of the collector was reached",
-		  session->refused_cnt + stats.full_cnt },
+		  to->refused_cnt - from->refused_cnt + to->full_cnt - from->full_cnt },
 		{ "SYMBOL_MISSING", "code objects without a name",
 		  "the process was gone before they could be read",
-		  stats.sym->missing + stats.sym->refused },
+		  (to->sym.missing > from->sym.missing ? to->sym.missing - from->sym.missing : 0) +
+		          to->sym.refused - from->sym.refused },
 		{ "SYMBOL_STALE", "code objects replaced", "freed before their names could be read",
-		  stats.sym->stale },
+		  to->sym.stale - from->sym.stale },
 		{ "PROCESSES_TOGETHER", "ended processes put together",
 		  "too many to be shown one by one: they are shown by command line",
-		  stats.crowd_cnt },
+		  to->crowd_cnt - from->crowd_cnt },
 	};
 
 	for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++)
 		meta->events[meta->event_cnt++] = rows[i];
 }
 
-static void fill_meta(struct session *session, struct profile_meta *meta)
+/* The ledger of what lies between two tallies. */
+static void fill_meta(struct session *session, const struct tally *from, const struct tally *to,
+                      struct profile_meta *meta)
 {
-	meta->start_unix_ns = session->start_unix_ns;
-	meta->duration_ns = session->stop_ns - session->start_ns;
+	meta->start_unix_ns = from->time_unix_ns;
+	meta->duration_ns = to->time_ns - from->time_ns;
 	meta->rate_hz = session->opts.rate_hz;
 	meta->cpu_cnt = kern__cpu_cnt(session->kern);
-	meta->tick_cnt = session->cnt[PV_CNT_TICKS];
+	meta->tick_cnt = to->cnt[PV_CNT_TICKS] - from->cnt[PV_CNT_TICKS];
 	meta->pythons = session__pythons(session);
 	meta->outcome_cnt = PV_TICK_OUTCOME_CNT;
 	for (uint32_t i = 0; i < meta->outcome_cnt; i++) {
 		meta->outcomes[i] = outcome_rows[i];
-		meta->outcomes[i].count = session->cnt[i];
+		meta->outcomes[i].count = to->cnt[i] - from->cnt[i];
 	}
 	meta->event_cnt = 0;
 	for (size_t i = 0; i < sizeof(event_rows) / sizeof(*event_rows); i++) {
+		uint32_t at = PV_CNT_TICKS + 1 + (uint32_t)i;
 		struct profile_ledger_row *row = &meta->events[meta->event_cnt++];
 
 		*row = event_rows[i];
-		row->count = session->cnt[PV_CNT_TICKS + 1 + i];
+		row->count = to->cnt[at] - from->cnt[at];
 	}
-	fill_own_rows(session, meta);
+	fill_own_rows(from, to, meta);
+}
+
+/*
+ * While ticks run, some have been counted as ticks and not yet under their outcome, and some wait for
+ * pages: those are left to the next slice.
+ */
+static void leave_unfinished(struct tally *tally)
+{
+	tally->cnt[PV_CNT_PENDING] = 0;
+	tally->cnt[PV_CNT_TICKS] = 0;
+	for (uint32_t i = 0; i < PV_TICK_OUTCOME_CNT; i++)
+		tally->cnt[PV_CNT_TICKS] += tally->cnt[i];
+}
+
+struct profile *session__slice(struct session *session, uint32_t rate_hz, struct profile_meta *meta)
+{
+	struct tally tally = { .due_cnt = kern__due_cnt(session->kern) };
+	uint64_t now_ns = clock_ns(CLOCK_MONOTONIC);
+	struct profile *profile = NULL;
+	int err, round_cnt = 0;
+
+	/* First the rate: no tick at the new one comes before all at the old ones are drained. */
+	if (rate_hz && rate_hz != session->opts.rate_hz)
+		kern__set_rate(session->kern, rate_hz);
+	err = take_tally(session, now_ns, &tally);
+	do {
+		err = err ? err : drain(session);
+	} while (!err && session->more && ++round_cnt < SLICE_ROUND_MAX);
+	if (!err)
+		err = charge_living(session);
+	if (!err)
+		profile = recorder__slice(session->recorder, session->images);
+	else
+		errno = -err;
+	if (profile) {
+		leave_unfinished(&tally);
+		fill_meta(session, &session->since, &tally, meta);
+		session->since = tally;
+	}
+	if (rate_hz)
+		session->opts.rate_hz = rate_hz;
+	return profile;
 }
 
 struct profile *session__profile(struct session *session, struct profile_meta *meta)
 {
 	struct profile *profile = recorder__finish(session->recorder, session->images,
-	                                           session->cnt[PV_CNT_RING_FULL]);
+	                                           session->final.cnt[PV_CNT_RING_FULL]);
 
 	if (profile)
-		fill_meta(session, meta);
+		fill_meta(session, &session->since, &session->final, meta);
 	return profile;
 }
 
@@ -572,11 +654,12 @@ void session__status(struct session *session, struct session_status *status)
 	uint64_t now_ns = session->stop_ns ? session->stop_ns : clock_ns(CLOCK_MONOTONIC);
 
 	*status = (struct session_status){ 0 };
-	kern__counters(session->kern, cnt);
+	kern__counters(session->kern, cnt, &status->spent_ns);
 	status->elapsed_ns = session->start_ns ? now_ns - session->start_ns : 0;
 	status->tick_cnt = cnt[PV_CNT_TICKS];
 	status->sample_cnt = session->sample_cnt;
 	status->lost_cnt = cnt[PV_CNT_RING_FULL];
+	status->tight = recorder__is_tight(session->recorder);
 	status->cpu_ns = clock_ns(CLOCK_PROCESS_CPUTIME_ID) - session->cpu_ns;
 	if (session->first_sample_ns)
 		status->first_sample_ns = session->first_sample_ns - session->new_ns;
@@ -593,7 +676,7 @@ void session__status(struct session *session, struct session_status *status)
 
 uint64_t session__lost_cnt(const struct session *session)
 {
-	return session->cnt[PV_CNT_RING_FULL];
+	return session->final.cnt[PV_CNT_RING_FULL];
 }
 
 const char *session__pythons(struct session *session)

@@ -3,6 +3,7 @@
  * session.h - one sampling session, from loading the programs to a finished profile.
  *
  *	session__new -> session__start -> session__run (repeated) -> session__stop -> session__profile
+ *	                                  session__slice (now and then)
  *
  * The session attaches first and scans for processes second, so that nothing falls between. All
  * calls from one thread.
@@ -22,9 +23,11 @@ struct session_opts {
 	bool all;          /* every Python process on the host */
 	const pid_t *pids; /* else these */
 	size_t pid_cnt;
-	bool children;    /* and their children */
-	uint32_t rate_hz; /* 1 to SESSION_RATE_MAX */
-	bool points;      /* keep the time line */
+	bool children;        /* and their children */
+	uint32_t rate_hz;     /* 1 to SESSION_RATE_MAX */
+	uint32_t rate_max_hz; /* what session__slice() may set it to; 0: rate_hz */
+	bool timed;           /* tell the CPU time of the kernel side */
+	bool points;          /* keep the time line */
 };
 
 /* Why a session could not start; `what` says it in words with the remedy. */
@@ -46,6 +49,8 @@ struct session_status {
 	uint32_t process_cnt;     /* Python processes known now */
 	uint32_t target_cnt;      /* of the pids asked for, alive now */
 	uint64_t cpu_ns;          /* this process's own CPU time since the start */
+	uint64_t spent_ns;        /* CPU time of the kernel side since the start, if timed */
+	bool tight;               /* a bound is near that only a new session would move */
 	uint64_t first_sample_ns; /* from session__new to the first sample received; 0: none yet */
 };
 
@@ -75,6 +80,14 @@ int session__stop(struct session *session);
  * The rows' strings are static. NULL and errno. To be called once, after session__stop().
  */
 struct profile *session__profile(struct session *session, struct profile_meta *meta);
+/*
+ * Between start and stop: hand over, as session__profile() does, what was recorded since the start or the
+ * last slice, and go on, with @rate_hz (0: as before). So all samples of one profile stand for the same
+ * time. The ledgers of all slices and of session__profile() add up to the session's; ticks that wait for
+ * pages are in the slice in which they end. NULL and errno: try again, nothing is lost.
+ */
+struct profile *session__slice(struct session *session, uint32_t rate_hz,
+                               struct profile_meta *meta);
 void session__status(struct session *session, struct session_status *status);
 /* Samples of the finished profile that stand for what was lost. */
 uint64_t session__lost_cnt(const struct session *session);

@@ -105,7 +105,8 @@ bool kern_waits_for_pages(void)
 
 static int kern_load(struct kern *kern, const struct kern_opts *opts)
 {
-	uint32_t bytes = ring_bytes(opts->rate_hz, libbpf_num_possible_cpus());
+	uint32_t rate_hz = opts->rate_max_hz > opts->rate_hz ? opts->rate_max_hz : opts->rate_hz;
+	uint32_t bytes = ring_bytes(rate_hz, libbpf_num_possible_cpus());
 	int err;
 
 	kern->skel = pitviper__open();
@@ -113,6 +114,7 @@ static int kern_load(struct kern *kern, const struct kern_opts *opts)
 		return -errno;
 	kern->skel->rodata->pv_all = opts->all;
 	kern->skel->rodata->pv_wake_bytes = bytes / RING_WAKE_DIV;
+	kern->skel->rodata->pv_timed = opts->timed;
 	kern->skel->rodata->pv_task_work = kern_waits_for_pages();
 	err = bpf_map__set_max_entries(kern->skel->maps.events, bytes);
 	if (err)
@@ -269,6 +271,13 @@ int kern__follow_cpus(struct kern *kern)
 	return kern->ticks ? ticks__follow(kern->ticks) : 0;
 }
 
+void kern__set_rate(struct kern *kern, uint32_t rate_hz)
+{
+	kern->rate_hz = rate_hz;
+	if (kern->ticks)
+		ticks__set_period(kern->ticks, NSEC_PER_SEC / rate_hz);
+}
+
 void kern__stop_ticks(struct kern *kern)
 {
 	if (kern->ticks)
@@ -390,10 +399,16 @@ int kern__each_process(struct kern *kern, int (*fn)(void *ctx, const struct pv_l
 	return err;
 }
 
-int kern__counters(struct kern *kern, uint64_t cnt[PV_COUNTER_CNT])
+/* What the kernel side keeps on each CPU: struct pv_counters of bpf/maps.bpf.h. */
+struct kern_counters {
+	uint64_t cnt[PV_COUNTER_CNT];
+	uint64_t spent_ns;
+};
+
+int kern__counters(struct kern *kern, uint64_t cnt[PV_COUNTER_CNT], uint64_t *spent_ns)
 {
 	int cpu_cnt = libbpf_num_possible_cpus();
-	uint64_t(*values)[PV_COUNTER_CNT];
+	struct kern_counters *values;
 	uint32_t zero = 0;
 	int err = 0;
 
@@ -403,11 +418,16 @@ int kern__counters(struct kern *kern, uint64_t cnt[PV_COUNTER_CNT])
 	if (!values)
 		return -ENOMEM;
 	memset(cnt, 0, PV_COUNTER_CNT * sizeof(*cnt));
+	if (spent_ns)
+		*spent_ns = 0;
 	if (bpf_map_lookup_elem(bpf_map__fd(kern->skel->maps.counters), &zero, values))
 		err = -errno;
-	for (int cpu = 0; !err && cpu < cpu_cnt; cpu++)
+	for (int cpu = 0; !err && cpu < cpu_cnt; cpu++) {
 		for (int i = 0; i < PV_COUNTER_CNT; i++)
-			cnt[i] += values[cpu][i];
+			cnt[i] += values[cpu].cnt[i];
+		if (spent_ns)
+			*spent_ns += values[cpu].spent_ns;
+	}
 	free(values);
 	return err;
 }

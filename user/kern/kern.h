@@ -21,7 +21,9 @@
 
 struct kern_opts {
 	bool all;         /* sample every Python process, not only those marked PV_PROC_WANTED */
+	bool timed;       /* take the time of the programs */
 	uint32_t rate_hz; /* ticks a second on each CPU */
+	uint32_t rate_max_hz; /* what it may be set to later; 0: rate_hz */
 };
 
 struct kern;
@@ -40,6 +42,8 @@ void kern__free(struct kern *kern);
 int kern__start_ticks(struct kern *kern, char *what, size_t what_len);
 /* Follow CPUs that came or went since; cheap when none did. 0 or negative errno. */
 int kern__follow_cpus(struct kern *kern);
+/* From now on @rate_hz, up to rate_max_hz. The next tick comes a whole period from now. */
+void kern__set_rate(struct kern *kern, uint32_t rate_hz);
 /* After this no tick runs and the counters are final. */
 void kern__stop_ticks(struct kern *kern);
 /*
@@ -76,7 +80,7 @@ int kern__each_process(struct kern *kern, int (*fn)(void *ctx, const struct pv_l
                        void *ctx);
 /* Can this kernel finish a walk that meets pages which are not in memory? (6.18 on) */
 bool kern_waits_for_pages(void);
-/* Sums over all CPUs; @cnt[PV_CNT_...]. */
-int kern__counters(struct kern *kern, uint64_t cnt[PV_COUNTER_CNT]);
+/* Sums over all CPUs; @cnt[PV_CNT_...]. @spent_ns (may be NULL): CPU time of the programs, if timed. */
+int kern__counters(struct kern *kern, uint64_t cnt[PV_COUNTER_CNT], uint64_t *spent_ns);
 
 #endif

@@ -21,6 +21,7 @@ struct tick {
 	int fd;
 	struct bpf_link *link; /* NULL: no event on this CPU */
 	uint64_t seen_ns;      /* what it had counted when it was looked at last */
+	uint64_t period_at_ns; /* what it had counted when the period was set */
 };
 
 struct ticks {
@@ -29,7 +30,8 @@ struct ticks {
 	struct tick *cpus;
 	int cpu_cap;
 	uint32_t cpu_cnt;
-	uint64_t gone_due_cnt; /* periods that passed on CPUs that have gone since */
+	uint64_t
+		past_due_cnt; /* periods that passed on CPUs that have gone since, and before the period was set */
 	bool stopped;
 };
 
@@ -84,7 +86,10 @@ static uint64_t tick_count_ns(const struct tick *tick)
 
 static uint64_t tick_due_cnt(const struct ticks *ticks, const struct tick *tick)
 {
-	return tick_count_ns(tick) / ticks->period_ns;
+	uint64_t count_ns = tick_count_ns(tick);
+
+	return count_ns > tick->period_at_ns ? (count_ns - tick->period_at_ns) / ticks->period_ns
+	                                     : 0;
 }
 
 static int tick_open(struct ticks *ticks, int cpu)
@@ -108,7 +113,7 @@ static int tick_open(struct ticks *ticks, int cpu)
 		close(tick->fd);
 		return err;
 	}
-	tick->seen_ns = 0;
+	tick->seen_ns = tick->period_at_ns = 0;
 	/* attach enables the event */
 	return 0;
 }
@@ -135,7 +140,7 @@ static bool cpu_list_parse(const char *text, int cap, bool *online)
 
 static void tick_gone(struct ticks *ticks, struct tick *tick)
 {
-	ticks->gone_due_cnt += tick_due_cnt(ticks, tick);
+	ticks->past_due_cnt += tick_due_cnt(ticks, tick);
 	tick_close(tick);
 	ticks->cpu_cnt--;
 }
@@ -198,6 +203,24 @@ out:
 	return err;
 }
 
+void ticks__set_period(struct ticks *ticks, uint64_t period_ns)
+{
+	for (int cpu = 0; cpu < ticks->cpu_cap; cpu++) {
+		struct tick *tick = &ticks->cpus[cpu];
+
+		if (!tick->link)
+			continue;
+		/* One that cannot be set is of a CPU that goes: ticks__follow() opens it anew. */
+		if (ioctl(tick->fd, PERF_EVENT_IOC_PERIOD, &period_ns)) {
+			tick_gone(ticks, tick);
+			continue;
+		}
+		ticks->past_due_cnt += tick_due_cnt(ticks, tick);
+		tick->period_at_ns = tick_count_ns(tick);
+	}
+	ticks->period_ns = period_ns;
+}
+
 void ticks__stop(struct ticks *ticks)
 {
 	ticks->stopped = true;
@@ -213,7 +236,7 @@ uint32_t ticks__cpu_cnt(const struct ticks *ticks)
 
 uint64_t ticks__due_cnt(const struct ticks *ticks)
 {
-	uint64_t cnt = ticks->gone_due_cnt;
+	uint64_t cnt = ticks->past_due_cnt;
 
 	for (int cpu = 0; cpu < ticks->cpu_cap; cpu++)
 		cnt += tick_due_cnt(ticks, &ticks->cpus[cpu]);
