@@ -3,36 +3,23 @@
 
 #include <errno.h>
 #include <limits.h>
-#include <linux/bpf.h>
-#include <linux/capability.h>
-#include <linux/perf_event.h>
 #include <stdarg.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
-#include <sys/syscall.h>
 #include <sys/utsname.h>
 #include <unistd.h>
 
 #include "collect/session.h"
 #include "kern/kern.h"
 #include "kern/probe.h"
+#include "kern/refusal.h"
 #include "util/buf.h"
+#include "util/caps.h"
 #include "util/file.h"
 
 #define KERNEL(major, minor) ((major)*1000 + (minor))
-
-/* linux/capability.h of the oldest kernel headers we build with lacks them. */
-#ifndef CAP_PERFMON
-#define CAP_PERFMON 38
-#endif
-#ifndef CAP_BPF
-#define CAP_BPF 39
-#endif
-
-#define ALL_CAPS "cap_bpf,cap_perfmon,cap_sys_ptrace,cap_dac_read_search,cap_syslog"
 
 static void found(struct finding *finding, enum verdict verdict, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
@@ -60,39 +47,20 @@ static void mend(struct finding *finding, const char *fmt, ...)
 
 static void mend_by_privilege(struct finding *finding)
 {
-	char self[PATH_MAX];
-	ssize_t len = readlink("/proc/self/exe", self, sizeof(self) - 1);
-
-	if (!geteuid()) {
-		mend(finding, "root without this capability: a container? start it with "
-		              "--privileged --pid=host, or run pitviper on the host");
-		return;
-	}
-	self[len < 0 ? 0 : len] = '\0';
-	mend(finding, "sudo pitviper ... (or once: sudo setcap " ALL_CAPS "+ep '%.300s')",
-	     len < 0 ? "pitviper" : self);
+	refusal_mend_by_privilege(finding->remedy, sizeof(finding->remedy));
 }
 
-/* Effective capabilities, as bits. */
-static uint64_t own_caps(void)
+/* True: the host says no in this way, and that is the finding. */
+static bool refused(struct finding *finding, refusal_fn *look)
 {
-	struct __user_cap_header_struct header = { .version = _LINUX_CAPABILITY_VERSION_3 };
-	struct __user_cap_data_struct data[_LINUX_CAPABILITY_U32S_3] = { 0 };
+	struct refusal refusal = { 0 };
 
-	if (syscall(SYS_capget, &header, data))
-		return 0;
-	return (uint64_t)data[1].effective << 32 | data[0].effective;
-}
-
-static bool have_cap(int cap)
-{
-	return own_caps() >> cap & 1;
-}
-
-/* CAP_SYS_ADMIN stands for it, as for CAP_BPF and CAP_SYSLOG. */
-static bool may_perf(void)
-{
-	return have_cap(CAP_PERFMON) || have_cap(CAP_SYS_ADMIN);
+	if (!look(&refusal))
+		return false;
+	finding->is_kernel = refusal.is_kernel;
+	found(finding, CHECK_MISSING, "%s", refusal.what);
+	mend(finding, "%s", refusal.remedy);
+	return true;
 }
 
 /* False: there is no such file, or no number in it. */
@@ -157,86 +125,45 @@ static void look_arch(struct finding *finding)
 
 static void look_btf(struct finding *finding)
 {
-	static const char path[] = "/sys/kernel/btf/vmlinux";
-
-	finding->is_kernel = true;
-	if (!access(path, R_OK)) {
-		found(finding, CHECK_OK, "%s", path);
-		return;
-	}
-	found(finding, CHECK_MISSING, "%s: %s", path, strerror(errno));
-	mend(finding, access("/sys/kernel", F_OK)
-	                      ? "sudo mount -t sysfs sysfs /sys"
-	                      : "install a kernel that was built with CONFIG_DEBUG_INFO_BTF=y");
+	if (!refused(finding, refusal_btf))
+		found(finding, CHECK_OK, "/sys/kernel/btf/vmlinux");
 }
 
 static void look_bpf(struct finding *finding)
 {
-	union bpf_attr attr = { .map_type = BPF_MAP_TYPE_RINGBUF };
-	long fd, unprivileged = -1;
+	long unprivileged = -1;
 
-	attr.max_entries = (unsigned int)sysconf(_SC_PAGESIZE);
-	fd = syscall(SYS_bpf, BPF_MAP_CREATE, &attr, sizeof(attr));
-	read_number("/proc/sys/kernel/unprivileged_bpf_disabled", &unprivileged);
-	if (fd >= 0) {
-		close((int)fd);
-		found(finding, CHECK_OK,
-		      "usable; kernel.unprivileged_bpf_disabled = %ld, which "
-		      "does not matter with CAP_BPF",
-		      unprivileged);
+	if (refused(finding, refusal_bpf_call))
 		return;
-	}
-	finding->is_kernel = errno == ENOSYS || errno == EINVAL;
-	found(finding, CHECK_MISSING, "%s; kernel.unprivileged_bpf_disabled = %ld", strerror(errno),
+	read_number("/proc/sys/kernel/unprivileged_bpf_disabled", &unprivileged);
+	found(finding, CHECK_OK,
+	      "usable; kernel.unprivileged_bpf_disabled = %ld, which does not matter with CAP_BPF",
 	      unprivileged);
-	if (finding->is_kernel)
-		mend(finding, "install a kernel that was built with CONFIG_BPF_SYSCALL=y");
-	else
-		mend_by_privilege(finding);
+}
+
+static void look_jit(struct finding *finding)
+{
+	if (!refused(finding, refusal_jit))
+		found(finding, CHECK_OK, "on");
 }
 
 static void look_perf(struct finding *finding)
 {
-	struct perf_event_attr attr = {
-		.type = PERF_TYPE_SOFTWARE,
-		.size = sizeof(attr),
-		.config = PERF_COUNT_SW_CPU_CLOCK,
-		.sample_period = 10000000,
-		.disabled = 1,
-	};
-	long fd = syscall(SYS_perf_event_open, &attr, -1, 0, -1, PERF_FLAG_FD_CLOEXEC);
-
-	if (fd >= 0) {
-		close((int)fd);
+	if (!refused(finding, refusal_perf_call))
 		found(finding, CHECK_OK, "cpu-clock event opened");
-		return;
-	}
-	finding->is_kernel = errno == ENOSYS || errno == ENOENT;
-	found(finding, CHECK_MISSING, "perf_event_open: %s", strerror(errno));
-	if (finding->is_kernel)
-		mend(finding, "install a kernel that was built with CONFIG_PERF_EVENTS=y");
-	else
-		mend_by_privilege(finding);
 }
 
 static void look_paranoid(struct finding *finding)
 {
 	long level;
 
-	if (!read_number("/proc/sys/kernel/perf_event_paranoid", &level)) {
-		finding->is_kernel = true;
-		found(finding, CHECK_MISSING, "no kernel.perf_event_paranoid: no perf events");
-		mend(finding, "install a kernel that was built with CONFIG_PERF_EVENTS=y");
+	if (!read_number("/proc/sys/kernel/perf_event_paranoid", &level))
+		found(finding, CHECK_WARNING, "cannot be read");
+	else if (refused(finding, refusal_perf_call))
 		return;
-	}
-	if (may_perf()) {
-		found(finding, CHECK_OK, "%ld, which does not matter with CAP_PERFMON", level);
-		return;
-	}
-	found(finding, level > 0 ? CHECK_MISSING : CHECK_OK, "%ld%s", level,
-	      level > 0 ? ": whole CPUs may not be watched without CAP_PERFMON" : "");
-	if (level > 0)
-		mend_by_privilege(finding);
+	else
+		found(finding, CHECK_OK, "%ld, which does not matter with CAP_%s", level,
+		      level > 2 && caps_have(CAP_SYS_ADMIN) ? "SYS_ADMIN" : "PERFMON");
 }
 
 static void look_rate(struct finding *finding)
@@ -271,9 +198,9 @@ static void look_caps(struct finding *finding)
 	};
 	struct buf missing = { 0 };
 
-	found(finding, CHECK_OK, have_cap(CAP_SYS_ADMIN) ? "all, by CAP_SYS_ADMIN" : "all");
+	found(finding, CHECK_OK, caps_have(CAP_SYS_ADMIN) ? "all, by CAP_SYS_ADMIN" : "all");
 	for (size_t i = 0; i < sizeof(wanted) / sizeof(wanted[0]); i++) {
-		if (have_cap(wanted[i].cap) || (wanted[i].admin && have_cap(CAP_SYS_ADMIN)))
+		if (wanted[i].admin ? caps_have_or_admin(wanted[i].cap) : caps_have(wanted[i].cap))
 			continue;
 		if (wanted[i].without > finding->verdict)
 			finding->verdict = wanted[i].without;
@@ -290,18 +217,14 @@ static void look_lockdown(struct finding *finding)
 {
 	struct buf text = { 0 };
 
+	if (refused(finding, refusal_lockdown))
+		return;
 	if (file_read("/sys/kernel/security/lockdown", 128, &text))
 		found(finding, CHECK_OK, "not in this kernel, or securityfs is not mounted");
-	else if (strstr(buf_str(&text), "[confidentiality]"))
-		found(finding, CHECK_MISSING, "confidentiality: BPF may not read memory");
 	else
 		found(finding, CHECK_OK, "%s",
 		      strstr(buf_str(&text), "[integrity]") ? "integrity: does not matter"
 		                                            : "none");
-	if (finding->verdict == CHECK_MISSING) {
-		finding->is_kernel = true;
-		mend(finding, "boot without lockdown=confidentiality on the kernel command line");
-	}
 	buf_free(&text);
 }
 
@@ -316,7 +239,7 @@ static void look_yama(struct finding *finding)
 		      scope);
 		mend(finding, "echo kernel.yama.ptrace_scope=1 | sudo tee "
 		              "/etc/sysctl.d/10-ptrace.conf, then reboot");
-	} else if (have_cap(CAP_SYS_PTRACE)) {
+	} else if (caps_have(CAP_SYS_PTRACE)) {
 		found(finding, CHECK_OK, "%ld, which does not matter with CAP_SYS_PTRACE", scope);
 	} else {
 		found(finding, scope ? CHECK_MISSING : CHECK_OK, "%ld%s", scope,
@@ -355,21 +278,20 @@ static void look_pid_ns(struct finding *finding)
 
 static void look_memlock(struct finding *finding)
 {
-	struct utsname name = { 0 };
-	struct rlimit limit = { 0 };
+	if (!refused(finding, refusal_memlock))
+		found(finding, CHECK_OK, "does not matter here");
+}
 
-	/* Kernel 5.11 counts BPF memory in the memory cgroup (commit 3ac1f01b43b6) instead. */
-	if (kernel_version(&name) >= KERNEL(5, 11)) {
-		found(finding, CHECK_OK, "does not matter from kernel 5.11 on");
-		return;
-	}
-	getrlimit(RLIMIT_MEMLOCK, &limit);
-	if (limit.rlim_cur == RLIM_INFINITY || have_cap(CAP_SYS_RESOURCE)) {
-		found(finding, CHECK_OK, "unlimited, or can be raised");
-		return;
-	}
-	found(finding, CHECK_MISSING, "%llu KiB", (unsigned long long)limit.rlim_cur / 1024);
-	mend(finding, "ulimit -l unlimited (as root), then start pitviper from that shell");
+static void look_hidepid(struct finding *finding)
+{
+	if (!refused(finding, refusal_hidepid))
+		found(finding, CHECK_OK, "shows all processes");
+}
+
+static void look_user_ns(struct finding *finding)
+{
+	if (!refused(finding, refusal_user_ns))
+		found(finding, CHECK_OK, "that of the host");
 }
 
 static void look_probe(struct finding *finding)
@@ -395,6 +317,8 @@ const struct check checks[] = {
 	{ "kernel type data (BTF)", look_btf,
 	  "It tells the programs where this kernel keeps what." },
 	{ "bpf() system call", look_bpf, "The sampler is a BPF program." },
+	{ "bpf_jit_enable", look_jit,
+	  "The kernel compiles the programs, or interprets a part of them." },
 	{ "perf_event_open()", look_perf, "A perf event on each CPU is the timer." },
 	{ "perf_event_paranoid", look_paranoid, "Says who may watch whole CPUs." },
 	{ "perf_event_max_sample_rate", look_rate,
@@ -405,6 +329,8 @@ const struct check checks[] = {
 	{ "lockdown", look_lockdown, "In confidentiality mode BPF programs may not read memory." },
 	{ "yama.ptrace_scope", look_yama, "Names are read from the memory of other processes." },
 	{ "pid namespace", look_pid_ns, "Which processes there are for us, and by which numbers." },
+	{ "user namespace", look_user_ns, "Capabilities count for BPF in that of the host only." },
+	{ "/proc", look_hidepid, "It tells which processes there are, and what they run." },
 	{ "locked memory", look_memlock, "Older kernels count BPF maps against this limit." },
 	{ "the sampler itself", look_probe, "All of it, tried for real." },
 };

@@ -9,6 +9,7 @@
 #include "cmd/exit.h"
 #include "cmd/opt.h"
 #include "cmd/tty.h"
+#include "kern/refusal.h"
 #include "out/text.h"
 #include "proc/process.h"
 #include "py/runtime.h"
@@ -136,6 +137,11 @@ static const char *remedy(void)
 
 static enum exit_code say_pid_error(pid_t pid, int err)
 {
+	struct refusal refusal = { 0 };
+	char what[1024];
+
+	if (err == -ESRCH && process_exists(pid) && refusal_hidepid(&refusal))
+		err = -EACCES;
 	switch (err) {
 	case -ESRCH:
 		log_error("no process with pid %d", pid);
@@ -145,7 +151,8 @@ static enum exit_code say_pid_error(pid_t pid, int err)
 		return EXIT_NOT_PYTHON;
 	case -EACCES:
 	case -EPERM:
-		log_error("not permitted to look into process %d: %s", pid, remedy());
+		refusal_explain_reading(pid, what, sizeof(what));
+		log_error("%s", what);
 		return EXIT_NOT_PERMITTED;
 	default:
 		log_error("process %d: %s", pid, strerror(-err));
@@ -199,6 +206,7 @@ static void print_table(const struct table *table)
 static enum exit_code list(const struct ps_config *config, struct table *table)
 {
 	enum exit_code code = EXIT_OK;
+	struct refusal refusal = { 0 };
 	int err;
 
 	for (size_t i = 0; i < config->pids.cnt; i++) {
@@ -217,7 +225,9 @@ static enum exit_code list(const struct ps_config *config, struct table *table)
 		return EXIT_INTERNAL;
 	}
 	print_table(table);
-	if (table->hidden_cnt)
+	if (refusal_hidepid(&refusal))
+		log_warn("%s; %s", refusal.what, refusal.remedy);
+	else if (table->hidden_cnt)
 		log_warn("not permitted to look into %u %s: %s", table->hidden_cnt,
 		         table->hidden_cnt == 1 ? "process" : "processes", remedy());
 	return EXIT_OK;

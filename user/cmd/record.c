@@ -17,6 +17,7 @@
 #include "cmd/status.h"
 #include "cmd/summary.h"
 #include "collect/session.h"
+#include "kern/refusal.h"
 #include "out/out.h"
 #include "out/text.h"
 #include "proc/process.h"
@@ -265,11 +266,16 @@ static enum exit_code begin(struct recording *rec)
 		.rate_hz = config->rate_hz,
 		.points = rec->format->wants_points,
 	};
+	struct refusal refusal = { 0 };
 	enum session_error error;
 	char what[REASON_LEN] = "";
 	int err = 0;
 
 	rec->session = session__new(&opts, &error, what, sizeof(what));
+	/* With the other capabilities the sampler runs, and would tell nothing of other users' processes. */
+	if (rec->session && config->all && refusal_caps(&refusal))
+		log_warn("%s; only processes of the same user can be read; %s", refusal.what,
+		         refusal.remedy);
 	if (rec->session && rec->launch && !config->all)
 		err = session__add_pid(rec->session, launch__pid(rec->launch));
 	if (err) {

@@ -11,6 +11,7 @@
 #include "collect/images.h"
 #include "collect/recorder.h"
 #include "kern/kern.h"
+#include "kern/refusal.h"
 #include "proc/process.h"
 #include "util/buf.h"
 #include "util/clock.h"
@@ -188,6 +189,7 @@ int session__add_pid(struct session *session, pid_t pid)
 
 static enum session_error start_pid(struct session *session, pid_t pid, char *what, size_t what_len)
 {
+	struct refusal refusal = { 0 };
 	char reason[192] = "";
 	uint32_t index;
 	int err, tries = 0;
@@ -198,6 +200,9 @@ static enum session_error start_pid(struct session *session, pid_t pid, char *wh
 		if (!err)
 			err = images__look(session->images, index, reason, sizeof(reason));
 	} while (err == -ESTALE && ++tries < 10);
+	/* The list of processes shows it, but /proc may not. */
+	if (err == -ESRCH && process_exists(pid) && refusal_hidepid(&refusal))
+		err = -EACCES;
 	switch (err) {
 	case 0:
 		break;
@@ -207,10 +212,7 @@ static enum session_error start_pid(struct session *session, pid_t pid, char *wh
 		return SESSION_NO_PROCESS;
 	case -EACCES:
 	case -EPERM:
-		snprintf(what, what_len,
-		         "not permitted to read process %d: CAP_SYS_PTRACE is needed; run as root "
-		         "(sudo pitviper ...)",
-		         pid);
+		refusal_explain_reading(pid, what, what_len);
 		return SESSION_NOT_PERMITTED;
 	default:
 		snprintf(what, what_len, "process %d: %s", pid, strerror(-err));

@@ -15,6 +15,7 @@
 #include <bpf/btf.h>
 #include <bpf/libbpf.h>
 
+#include "kern/refusal.h"
 #include "kern/ticks.h"
 #include "pitviper.skel.h"
 #include "util/clock.h"
@@ -71,26 +72,6 @@ static uint32_t ring_bytes(uint32_t rate_hz, int cpu_cnt)
 	while (bytes < want && bytes < RING_BYTES_MAX)
 		bytes *= 2;
 	return bytes;
-}
-
-/* What a failed load or attach means to the person at the terminal. */
-static void explain(int err, const char *step, char *what, size_t what_len)
-{
-	if (access("/sys/kernel/btf/vmlinux", R_OK))
-		snprintf(what, what_len,
-		         "this kernel offers no BTF (/sys/kernel/btf/vmlinux is missing); boot a "
-		         "kernel "
-		         "built with CONFIG_DEBUG_INFO_BTF=y");
-	else if (err == EPERM)
-		snprintf(what, what_len,
-		         "not permitted to %s: CAP_BPF, CAP_PERFMON and CAP_SYS_PTRACE are needed; "
-		         "run as root (sudo pitviper ...), 'pitviper doctor' shows what is missing",
-		         step);
-	else
-		snprintf(what, what_len,
-		         "the kernel refused to %s: %s; 'pitviper doctor' shows what is missing, "
-		         "-v shows the kernel's own words",
-		         step, strerror(err));
 }
 
 bool kern_waits_for_pages(void)
@@ -224,12 +205,12 @@ struct kern *kern__open(const struct kern_opts *opts, char *what, size_t what_le
 	}
 	if (!err)
 		return kern;
-	explain(-err, step, what, what_len);
-	kern__free(kern);
-	if (err == -EPERM)
-		errno = EPERM;
+	if (err == -ENOMEM)
+		snprintf(what, what_len, "out of memory");
 	else
-		errno = err == -ENOMEM ? ENOMEM : ENOTSUP;
+		err = refusal_explain(-err, step, what, what_len);
+	kern__free(kern);
+	errno = -err;
 	return NULL;
 }
 
@@ -255,11 +236,8 @@ int kern__start_ticks(struct kern *kern, char *what, size_t what_len)
 	if (!kern->ticks)
 		return -errno;
 	err = ticks__follow(kern->ticks);
-	/* perf_event_paranoid answers EACCES; from bpf() that is the verifier's own word. */
-	if (err == -EACCES)
-		err = -EPERM;
 	if (err) {
-		explain(-err, "start a timer on each CPU (perf_event_open)", what, what_len);
+		err = refusal_explain(-err, "start a timer on each CPU", what, what_len);
 		ticks__free(kern->ticks);
 		kern->ticks = NULL;
 	}

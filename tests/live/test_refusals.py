@@ -1,0 +1,135 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Hosts that say no: record and doctor name the cause and the remedy, and the exit status says whose
+it is. tests/kernels/ has those that take another kernel or its settings."""
+import errno
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+
+import pytest
+
+from refuse import CAPABILITIES, mounted, nobody_with, without_syscall
+from test_cli import BUSY, WAIT_S, busy
+
+BUSY_RECORD = ('record', '-d', '0.3', '-o', 'x.folded')
+
+
+@pytest.fixture(scope='module')
+def place(pitviper):
+    """A folder anybody may write to, with a program anybody may run."""
+    with tempfile.TemporaryDirectory(prefix='pitviper-refusals-') as path:
+        os.chmod(path, 0o777)
+        shutil.copy(pitviper, os.path.join(path, 'pitviper'))
+        yield path
+
+
+@pytest.fixture
+def run(place):
+    def run_it(become, *arguments):
+        return subprocess.run([os.path.join(place, 'pitviper'), *map(str, arguments)], cwd=place,
+                              preexec_fn=become, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                              stderr=subprocess.PIPE, text=True, timeout=WAIT_S)
+    return run_it
+
+
+def missing(done, check):
+    """(finding, remedy) of a check that failed."""
+    found = re.search(rf'^missing  {re.escape(check)} +(.*)\n(?: {{9}}.*\n)* {{9}}-> (.*)', done.stdout, re.M)
+    assert found, done.stdout
+    return found.groups()
+
+
+def test_five_capabilities_suffice(run):
+    with busy() as target:
+        done = run(nobody_with(CAPABILITIES), *BUSY_RECORD, '-p', target.pid)
+    assert done.returncode == 0, done.stderr
+    done = run(nobody_with(CAPABILITIES), 'doctor')
+    assert done.returncode == 0 and 'missing' not in done.stdout, done.stdout
+
+
+@pytest.mark.parametrize('name', ['CAP_BPF', 'CAP_PERFMON', 'CAP_SYS_PTRACE'])
+def test_capability_missing(run, name):
+    become = nobody_with(set(CAPABILITIES) - {name})
+    with busy() as target:
+        done = run(become, *BUSY_RECORD, '-p', target.pid)
+    assert done.returncode == 5, done.stderr
+    assert name in done.stderr and 'sudo setcap' in done.stderr
+    assert f'not there: {name}' in done.stderr, done.stderr
+    done = run(become, 'doctor')
+    assert done.returncode == 5, done.stdout
+    what, remedy = missing(done, 'capabilities')
+    assert what == f'not there: {name}' and 'sudo' in remedy
+
+
+def test_file_that_may_not_be_read(run, place):
+    """Without CAP_DAC_READ_SEARCH a Python that others may run but not read is refused."""
+    program = os.path.join(place, 'python')
+    shutil.copy(os.path.realpath(sys.executable), program)
+    os.chmod(program, 0o711)
+    become = nobody_with(set(CAPABILITIES) - {'CAP_DAC_READ_SEARCH'})
+    with subprocess.Popen([program, '-c', BUSY], env={**os.environ, 'PYTHONHOME': sys.base_prefix},
+                          stdin=subprocess.PIPE, stdout=subprocess.PIPE) as target:
+        assert target.stdout.readline() == b'ready\n'
+        done = run(become, *BUSY_RECORD, '-p', target.pid)
+        target.stdin.close()
+    assert done.returncode == 5, done.stderr
+    assert re.search(r'not there: CAP_DAC_READ_SEARCH, .*; .*sudo setcap', done.stderr), done.stderr
+    done = run(become, 'doctor')
+    assert done.returncode == 0, done.stdout
+    assert re.search(r'^warning  capabilities +not there: CAP_DAC_READ_SEARCH$', done.stdout, re.M)
+
+
+def test_without_syslog(run):
+    """CAP_SYSLOG is for the names of kernel functions only."""
+    become = nobody_with(set(CAPABILITIES) - {'CAP_SYSLOG'})
+    with busy() as target:
+        done = run(become, *BUSY_RECORD, '-p', target.pid)
+    assert done.returncode == 0, done.stderr
+    done = run(become, 'doctor')
+    assert done.returncode == 0, done.stdout
+    assert re.search(r'^warning  capabilities +not there: CAP_SYSLOG$', done.stdout, re.M)
+
+
+def test_other_users_processes_are_not_told_of(run):
+    """-a without CAP_SYS_PTRACE goes on, as own processes can be read, and says what is missed."""
+    done = run(nobody_with({'CAP_BPF', 'CAP_PERFMON', 'CAP_DAC_READ_SEARCH'}), *BUSY_RECORD, '-a')
+    assert done.returncode == 0, done.stderr
+    assert re.search(r'warning: not there: CAP_SYS_PTRACE; .*sudo setcap', done.stderr), done.stderr
+
+
+@pytest.mark.parametrize('call, error, check', [
+    ('bpf', errno.EPERM, 'bpf() system call'), ('bpf', errno.ENOSYS, 'bpf() system call'),
+    ('perf_event_open', errno.EPERM, 'perf_event_open()')])
+def test_seccomp(run, call, error, check):
+    become = without_syscall(call, error)
+    done = run(become, *BUSY_RECORD, '-a')
+    assert done.returncode == 5, done.stderr
+    assert f'a seccomp filter hides {call}()' in done.stderr and 'seccomp profile' in done.stderr
+    done = run(become, 'doctor')
+    assert done.returncode == 5, done.stdout
+    what, remedy = missing(done, check)
+    assert f'a seccomp filter hides {call}() ({os.strerror(error)})' == what
+    assert 'seccomp profile' in remedy
+
+
+@pytest.mark.parametrize('level', [1, 2])
+def test_hidepid(run, level):
+    """Without CAP_SYS_PTRACE there is nothing to see behind it, with it nothing changes."""
+    def become(names):
+        return mounted('proc', '/proc', 'proc', f'hidepid={level}', nobody_with(names))
+    with busy() as target:
+        done = run(become(CAPABILITIES), *BUSY_RECORD, '-p', target.pid)
+        assert done.returncode == 0, done.stderr
+        without = become(set(CAPABILITIES) - {'CAP_SYS_PTRACE'})
+        for words in ([*BUSY_RECORD, '-p', target.pid], ['ps', '-p', target.pid]):
+            done = run(without, *words)
+            assert done.returncode == 5, done.stderr
+            assert re.search(r'/proc is mounted with hidepid=\w+: .*; .*sudo', done.stderr), done.stderr
+    done = run(without, 'ps')
+    assert done.returncode == 0 and '/proc is mounted with hidepid=' in done.stderr
+    done = run(without, 'doctor')
+    assert done.returncode == 5, done.stdout
+    assert missing(done, '/proc')[0].startswith('/proc is mounted with hidepid=')
