@@ -242,9 +242,54 @@ static void test_buckets_add_up(void **state)
 	store__close(store);
 }
 
+/* Samples and the last number of what came after a bucket. */
+static void check_after(struct store *store, int64_t after, uint32_t max, uint64_t samples,
+                        int64_t last_id, bool weighted)
+{
+	struct store_query *query = store_query__new_after(after, max);
+	struct store_info info;
+
+	assert_non_null(query);
+	assert_int_equal(store_query__add(query, store), 0);
+	store_query__info(query, &info);
+	assert_int_equal(info.last_id, last_id);
+	assert_int_equal(info.weighted, weighted);
+	assert_int_equal(profile__sample_cnt(store_query__profile(query)), samples);
+	store_query__free(query);
+}
+
+/* By the order in which they came, whatever their times. */
+static void test_buckets_after(void **state)
+{
+	const struct place *place = *state;
+	struct store *store = writer(place->path);
+	uint64_t start_ns;
+	int64_t id;
+
+	assert_int_equal(store__last_id(store, &id), 0);
+	assert_int_equal(id, 0);
+	append(store, 5, 99, "a", 1);
+	append(store, 6, 99, "a", 2);
+	append(store, 2, 99, "a", 4);
+	append(store, 3, 99, "a", 8);
+	append(store, 4, 19, "a", 16);
+	check_after(store, 0, 100, 1 * 19 + 2 * 19 + 4 * 19 + 8 * 19 + 16 * 99, 5, true);
+	check_after(store, 0, 3, 7, 3, false);
+	check_after(store, 2, 2, 12, 4, false);
+	check_after(store, 4, 2, 16, 5, false);
+	check_after(store, 5, 2, 0, 0, false);
+	assert_int_equal(store__last_id(store, &id), 0);
+	assert_int_equal(id, 5);
+	assert_int_equal(store__bucket_start(store, 3, &start_ns), 0);
+	assert_int_equal(start_ns, START + 2 * SPAN);
+	assert_int_equal(store__bucket_start(store, 6, &start_ns), -ENOENT);
+	store__close(store);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(test_buckets_after, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_buckets_add_up, setup, teardown),
 	};
 

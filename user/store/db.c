@@ -22,6 +22,10 @@ static const char *const texts[DB_STMT_CNT] = {
 	[DB_BUCKET_RANGE] = "SELECT min(start_ns), max(start_ns + span_ns), count(*) FROM bucket",
 	[DB_BUCKET_IN] = "SELECT id, run, start_ns, span_ns, rate_hz, cpu_cnt, tick_cnt FROM bucket"
 			 " WHERE start_ns >= ? AND start_ns < ? ORDER BY start_ns, id",
+	[DB_BUCKET_AFTER] = "SELECT id, run, start_ns, span_ns, rate_hz, cpu_cnt, tick_cnt"
+			    " FROM bucket WHERE id > ? ORDER BY id LIMIT ?",
+	[DB_BUCKET_LAST] = "SELECT coalesce(max(id), 0) FROM bucket",
+	[DB_BUCKET_START] = "SELECT start_ns FROM bucket WHERE id = ?",
 	[DB_BUCKET_DEL] = "DELETE FROM bucket WHERE id = ?",
 	[DB_BUCKET_CNT] = "SELECT count(*) FROM bucket",
 	[DB_BUCKET_OLD] = "SELECT id FROM bucket WHERE start_ns < ? ORDER BY start_ns, id LIMIT ?",

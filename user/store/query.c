@@ -25,7 +25,9 @@ struct bucket {
 };
 
 struct store_query {
-	uint64_t from_ns, to_ns;
+	enum db_stmt
+		which; /* DB_BUCKET_IN from_ns to_ns, DB_BUCKET_AFTER a bucket at most so many */
+	int64_t args[2];
 	struct store **stores;
 	uint32_t store_cnt;
 	struct bucket *buckets; /* by store, then by time */
@@ -55,8 +57,21 @@ struct store_query *store_query__new(uint64_t from_ns, uint64_t to_ns)
 
 	if (!query)
 		return NULL;
-	query->from_ns = from_ns;
-	query->to_ns = to_ns < INT64_MAX ? to_ns : INT64_MAX;
+	query->which = DB_BUCKET_IN;
+	query->args[0] = (int64_t)from_ns;
+	query->args[1] = to_ns < INT64_MAX ? (int64_t)to_ns : INT64_MAX;
+	return query;
+}
+
+struct store_query *store_query__new_after(int64_t after, uint32_t max)
+{
+	struct store_query *query = calloc(1, sizeof(*query));
+
+	if (!query)
+		return NULL;
+	query->which = DB_BUCKET_AFTER;
+	query->args[0] = after;
+	query->args[1] = max;
 	return query;
 }
 
@@ -95,6 +110,8 @@ static int bucket_add(struct store_query *query, const struct bucket *bucket)
 		query->weighted = true;
 	if (!info->bucket_cnt++ || bucket->start_ns < info->first_ns)
 		info->first_ns = bucket->start_ns;
+	if (bucket->id > info->last_id)
+		info->last_id = bucket->id;
 	if (bucket->start_ns + bucket->span_ns > info->last_ns)
 		info->last_ns = bucket->start_ns + bucket->span_ns;
 	info->weighted = query->weighted;
@@ -120,7 +137,6 @@ static bool bucket_read(sqlite3_stmt *stmt, struct bucket *bucket)
 
 int store_query__add(struct store_query *query, struct store *store)
 {
-	const int64_t range[] = { (int64_t)query->from_ns, (int64_t)query->to_ns };
 	struct store **stores;
 	sqlite3_stmt *stmt;
 	uint32_t before = query->bucket_cnt;
@@ -135,7 +151,7 @@ int store_query__add(struct store_query *query, struct store *store)
 	if (err)
 		return err;
 	query->stores[query->store_cnt++] = store;
-	stmt = db_bind(&store->db, DB_BUCKET_IN, range, 2);
+	stmt = db_bind(&store->db, query->which, query->args, 2);
 	while (!err && (got = db_step(&store->db, stmt)) != 0) {
 		struct bucket bucket = { .store = query->store_cnt - 1 };
 

@@ -329,6 +329,20 @@ void store__stats(struct store *store, struct store_stats *stats)
 	stats->free_bytes = store_free_bytes(store);
 }
 
+int store__last_id(struct store *store, int64_t *id)
+{
+	return db_number(&store->db, DB_BUCKET_LAST, NULL, 0, id);
+}
+
+int store__bucket_start(struct store *store, int64_t id, uint64_t *start_ns)
+{
+	int64_t value = 0;
+	int err = db_number(&store->db, DB_BUCKET_START, &id, 1, &value);
+
+	*start_ns = (uint64_t)value;
+	return err;
+}
+
 int store__range(struct store *store, uint64_t *first_ns, uint64_t *last_ns)
 {
 	sqlite3_stmt *stmt = db_bind(&store->db, DB_BUCKET_RANGE, NULL, 0);

@@ -101,6 +101,11 @@ void store__stats(struct store *store, struct store_stats *stats);
 /* The first bucket's start and the last one's end. 1: there is one; 0: it is empty; negative errno. */
 int store__range(struct store *store, uint64_t *first_ns, uint64_t *last_ns);
 
+/* The number of the bucket that was appended last; 0: there is none. 0 or negative errno. */
+int store__last_id(struct store *store, int64_t *id);
+/* The start of bucket @id. 0; -ENOENT there is none; negative errno. */
+int store__bucket_start(struct store *store, int64_t id, uint64_t *start_ns);
+
 #define STORE_BUCKET_MAX (1u << 20) /* of one query */
 #define STORE_VALUE_MAX  (1u << 22) /* pairs of thread and stack of one query */
 
@@ -111,6 +116,7 @@ struct store_info {
 	uint64_t last_ns;  /* the last one's end */
 	uint32_t bucket_cnt;
 	uint32_t store_cnt; /* stores that have any */
+	int64_t last_id;    /* the highest number of a bucket */
 	/*
 	 * Samples were taken at different rates: counts of the profile are in units of 1 / rate_hz of its
 	 * meta data, so that they can be added up; ticks of the ledger are as they came.
@@ -123,6 +129,11 @@ struct store_info {
  * it is freed, a writer must not append to the very struct store it was given. NULL and errno.
  */
 struct store_query *store_query__new(uint64_t from_ns, uint64_t to_ns);
+/*
+ * The first @max buckets of one store that were appended after bucket number @after (0: after none), by
+ * number. Numbers rise; those of buckets that have been rolled up are old ones. NULL and errno.
+ */
+struct store_query *store_query__new_after(int64_t after, uint32_t max);
 /* Look for buckets in @store, which must outlive the query. 0 (none, too) or negative errno. */
 int store_query__add(struct store_query *query, struct store *store);
 void store_query__info(const struct store_query *query, struct store_info *info);
