@@ -6,6 +6,7 @@
 
 # To build and to run the demo.
 build_packages="gcc libc6-dev make clang bpftool libbpf-dev libelf-dev zlib1g-dev libjson-c-dev
+	libcurl4-openssl-dev
 	libsqlite3-dev python3"
 
 # To test, beyond that: unit tests, lint, the readers that check each format (Chromium, Node.js,

@@ -3,6 +3,7 @@
  * golden_profile.c - builds a fixed profile full of hostile names and writes it in any format:
  *
  *   golden_profile small|empty|big FORMAT [functions] [no_lines] [threads] [processes] [full] > FILE
+ *   golden_profile small|empty|big export-ENGINE [cmdlines] > FILE      the body of a request
  *
  * The tests know what is in it; the sums are printed to stderr as "samples N".
  */
@@ -11,6 +12,7 @@
 #include <string.h>
 
 #include "bpf/counters.h"
+#include "export/export.h"
 #include "out/out.h"
 #include "profile/profile.h"
 
@@ -99,6 +101,24 @@ static void add_hostile(uint32_t on, uint32_t base, uint64_t *clock_ms)
 	free(giant);
 }
 
+static void label(uint32_t pid, const char *name, const char *value)
+{
+	const struct profile_label row = { 1, pid, string(name), string(value), 0 };
+
+	if (profile__set_label(profile, &row))
+		exit(2);
+}
+
+static void add_labels(void)
+{
+	label(100, "service", "shop");
+	label(100, "container", "6f2d0a8e5c1b");
+	label(100, "pod", "shop-7\xff</x>");
+	label(100, "comm", "python3");
+	label(100, "python", "3.11");
+	label(200, "comm", "python3.13");
+}
+
 static void build_small(void)
 {
 	uint32_t main_thread = track(100, 100, "python3 app.py --name=\"x\ny\"", "MainThread");
@@ -133,6 +153,7 @@ static void build_small(void)
 	    55, &other_ms);
 	add(other, push_mark(PROFILE_ROOT, "[unreadable]"), 4, &other_ms);
 	add_hostile(main_thread, base, &clock_ms);
+	add_labels();
 }
 
 /* 100,000 stacks, all different, 30 deep, as a service with many small functions would show. */
@@ -194,14 +215,49 @@ static void set_meta(void)
 	profile__set_meta(profile, &meta);
 }
 
+static int write_export(const struct export_writer *writer, bool cmdlines)
+{
+	const struct export_options options = {
+		.host = "viper",
+		.version = PV_VERSION,
+		.cmdlines = cmdlines,
+		.id = { 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15 },
+	};
+	struct buf body = { 0 };
+	int err = writer->write(profile, &options, &body);
+
+	if (!err && fwrite(buf_str(&body), 1, body.len, stdout) != body.len)
+		err = -1;
+	buf_free(&body);
+	return err;
+}
+
+static int write_format(const struct out_format *format, int argc, char **argv)
+{
+	struct out_view view = { 0 };
+
+	for (int i = 0; i < argc; i++) {
+		view.functions |= !strcmp(argv[i], "functions");
+		view.no_lines |= !strcmp(argv[i], "no_lines");
+		view.threads |= !strcmp(argv[i], "threads");
+		view.processes |= !strcmp(argv[i], "processes");
+		view.full_filenames |= !strcmp(argv[i], "full");
+	}
+	return format->write(profile, &view, stdout);
+}
+
 int main(int argc, char **argv)
 {
-	const struct out_format *format = argc > 2 ? out_format_by_name(argv[2]) : NULL;
-	struct out_view view = { 0 };
+	const struct export_writer *writer = NULL;
+	const struct out_format *format = NULL;
 	int err;
 
 	profile = profile__new();
-	if (!format || !profile)
+	if (argc > 2 && !strncmp(argv[2], "export-", 7))
+		writer = export_writer_by_name(argv[2] + 7);
+	else if (argc > 2)
+		format = out_format_by_name(argv[2]);
+	if ((!format && !writer) || !profile)
 		return 2;
 	if (!strcmp(argv[1], "small"))
 		build_small();
@@ -209,15 +265,9 @@ int main(int argc, char **argv)
 		build_big();
 	else if (strcmp(argv[1], "empty") != 0)
 		return 2;
-	for (int i = 3; i < argc; i++) {
-		view.functions |= !strcmp(argv[i], "functions");
-		view.no_lines |= !strcmp(argv[i], "no_lines");
-		view.threads |= !strcmp(argv[i], "threads");
-		view.processes |= !strcmp(argv[i], "processes");
-		view.full_filenames |= !strcmp(argv[i], "full");
-	}
 	set_meta();
-	err = format->write(profile, &view, stdout);
+	err = writer ? write_export(writer, argc > 3 && !strcmp(argv[3], "cmdlines"))
+	             : write_format(format, argc - 3, argv + 3);
 	if (!err && (fflush(stdout) || ferror(stdout)))
 		err = -1;
 	fprintf(stderr, "samples %llu\n", (unsigned long long)profile__sample_cnt(profile));
