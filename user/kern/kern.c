@@ -208,7 +208,7 @@ struct kern *kern__open(const struct kern_opts *opts, char *what, size_t what_le
 	if (err == -ENOMEM)
 		snprintf(what, what_len, "out of memory");
 	else
-		err = refusal_explain(-err, step, what, what_len);
+		err = refusal_explain_bpf(-err, step, what, what_len);
 	kern__free(kern);
 	errno = -err;
 	return NULL;
@@ -237,7 +237,7 @@ int kern__start_ticks(struct kern *kern, char *what, size_t what_len)
 		return -errno;
 	err = ticks__follow(kern->ticks);
 	if (err) {
-		err = refusal_explain(-err, "start a timer on each CPU", what, what_len);
+		err = refusal_explain_ticks(-err, what, what_len);
 		ticks__free(kern->ticks);
 		kern->ticks = NULL;
 	}

@@ -315,18 +315,20 @@ bool refusal_hidepid(struct refusal *refusal)
 	return true;
 }
 
-/* What can be mended by who asks comes behind what can't. */
-static refusal_fn *const reasons[] = {
+/* What hides others stands before them. NULL closes. */
+static refusal_fn *const of_bpf[] = {
 	refusal_btf,      refusal_user_ns, refusal_caps,    refusal_bpf_call,
-	refusal_lockdown, refusal_jit,     refusal_memlock, refusal_perf_call,
+	refusal_lockdown, refusal_jit,     refusal_memlock, NULL,
 };
+static refusal_fn *const of_ticks[] = { refusal_caps, refusal_perf_call, refusal_lockdown, NULL };
 
-int refusal_explain(int err, const char *step, char *what, size_t what_len)
+static int explain(refusal_fn *const *reasons, int err, const char *step, char *what,
+                   size_t what_len)
 {
-	for (size_t i = 0; i < sizeof(reasons) / sizeof(reasons[0]); i++) {
+	for (; *reasons; reasons++) {
 		struct refusal refusal = { 0 };
 
-		if (!reasons[i](&refusal))
+		if (!(*reasons)(&refusal))
 			continue;
 		snprintf(what, what_len, "cannot %s: %s; %s", step, refusal.what, refusal.remedy);
 		return refusal.is_kernel ? -ENOTSUP : -EPERM;
@@ -336,7 +338,18 @@ int refusal_explain(int err, const char *step, char *what, size_t what_len)
 		"cannot %s: %s; 'pitviper doctor' shows what is missing, -v shows the kernel's own "
 		"words",
 		step, strerror(err));
-	return err == EPERM ? -EPERM : -ENOTSUP;
+	return err == EPERM || err == EACCES ? -EPERM : -ENOTSUP;
+}
+
+int refusal_explain_bpf(int err, const char *step, char *what, size_t what_len)
+{
+	/* From bpf() EACCES is the verifier's word, not that of a privilege. */
+	return explain(of_bpf, err == EACCES ? EINVAL : err, step, what, what_len);
+}
+
+int refusal_explain_ticks(int err, char *what, size_t what_len)
+{
+	return explain(of_ticks, err, "start a timer on each CPU", what, what_len);
 }
 
 void refusal_explain_reading(int pid, char *what, size_t what_len)
