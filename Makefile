@@ -6,12 +6,16 @@
 #   make bench           the benchmark table (root)
 #   make V=1             show the commands       make O=dir           build elsewhere
 #   make SAN=address,undefined                    build with sanitizers (their own directory)
+#   make ARCH=aarch64                             cross-build (.output-aarch64)
 #   make STATIC=1                                 every library but libc linked in (.output-static)
 
 V ?= 0
 SAN ?=
 STATIC ?=
-O ?= .output$(if $(SAN),-san)$(if $(STATIC),-static)
+HOST_ARCH := $(shell uname -m)
+ARCH ?= $(HOST_ARCH)
+CROSS := $(filter-out $(HOST_ARCH),$(ARCH))
+O ?= .output$(if $(SAN),-san)$(if $(STATIC),-static)$(if $(CROSS),-$(ARCH))
 CC ?= gcc
 CLANG ?= clang
 BPFTOOL ?= $(firstword $(wildcard /usr/sbin/bpftool /usr/local/sbin/bpftool) bpftool)
@@ -24,7 +28,8 @@ Q := @
 say = @printf '  %-8s %s\n' $(1) $(2)
 endif
 
-ARCH := $(shell uname -m | sed 's/x86_64/x86/;s/aarch64/arm64/')
+# The kernel's name of the architecture, for the BPF programs.
+BPF_ARCH := $(patsubst aarch64,arm64,$(patsubst x86_64,x86,$(ARCH)))
 VERSION := 0.1.0
 
 WARNINGS := -Wall -Wextra -Wshadow -Wmissing-prototypes -Wstrict-prototypes -Wpointer-arith \
@@ -42,6 +47,18 @@ has_archive = $(findstring /,$(shell $(CC) -print-file-name=lib$(1).a))
 ifneq ($(STATIC),)
 LDLIBS := -Wl$(comma)-Bstatic $(LIBS) $(if $(call has_archive,zstd),-lzstd) -Wl$(comma)-Bdynamic -lm
 LDFLAGS += -static-libgcc
+endif
+
+# The other architecture's libraries are Debian's, of the release that this machine runs.
+ifneq ($(CROSS),)
+ifndef SYSROOT
+SYSROOT := $(shell packaging/sysroot $(ARCH))
+endif
+ifeq ($(SYSROOT),)
+$(error packaging/sysroot found no libraries for $(ARCH))
+endif
+override CC := $(ARCH)-linux-gnu-gcc --sysroot=$(SYSROOT)
+AR := $(ARCH)-linux-gnu-ar
 endif
 
 USER_SRC := $(wildcard user/*/*.c)
@@ -70,7 +87,7 @@ $(O)/pitviper: $(O)/user/main.o $(CMD_OBJ) $(LIB)
 # Everything but cmd/ and main.c: what the tests link too.
 $(LIB): $(filter-out $(CMD_OBJ),$(LIB_OBJ))
 	$(call say,AR,$@)
-	$(Q)rm -f $@ && ar rcs $@ $^
+	$(Q)rm -f $@ && $(AR) rcs $@ $^
 
 $(O)/%.o: %.c | $(ASSETS)
 	$(call say,CC,$<)
@@ -91,7 +108,7 @@ $(O)/assets/%.inc: user/out/assets/%
 # clang -target bpf does not search the multiarch directory that linux/types.h needs.
 BPF_SYS := $(shell $(CLANG) -v -E - </dev/null 2>&1 | \
 	     sed -n '/<...> search starts here:/,/End of search list./{ s| \(/.*\)|-idirafter \1|p }')
-BPF_CFLAGS := -g -O2 -mcpu=v3 -target bpf -D__TARGET_ARCH_$(ARCH) -Ivmlinux -I. $(BPF_SYS) \
+BPF_CFLAGS := -g -O2 -mcpu=v3 -target bpf -D__TARGET_ARCH_$(BPF_ARCH) -Ivmlinux -I. $(BPF_SYS) \
 	      -Wall -Wextra -Wno-unused-parameter -Wno-missing-field-initializers -Werror
 
 $(O)/bpf/%.bpf.o: bpf/%.bpf.c
@@ -118,7 +135,7 @@ UNIT_BIN := $(UNIT_SRC:tests/unit/%.c=$(O)/tests/unit/%)
 CMD_LIB := $(O)/libcommands.a
 $(CMD_LIB): $(CMD_OBJ)
 	$(call say,AR,$@)
-	$(Q)rm -f $@ && ar rcs $@ $^
+	$(Q)rm -f $@ && $(AR) rcs $@ $^
 
 $(O)/tests/unit/%: $(O)/tests/unit/%.o $(CMD_LIB) $(LIB)
 	$(call say,LINK,$@)
@@ -130,6 +147,7 @@ check: unit $(WALKER_CHECK)
 	$(Q)set -e; for test in $(UNIT_BIN) $(WALKER_BIN); do echo "# $$test"; $$test; done
 
 test-kernels: all
+	$(Q)$(MAKE) ARCH=aarch64
 	$(Q)tests/kernels/run
 
 bench: all
@@ -142,6 +160,6 @@ format:
 	$(Q)clang-format -i $(shell git ls-files '*.c' '*.h')
 
 clean:
-	$(Q)rm -rf .output .output-san .output-static
+	$(Q)rm -rf .output .output-san .output-static .output-aarch64
 
 -include $(shell find $(O) -name '*.d' 2>/dev/null)

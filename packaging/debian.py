@@ -67,11 +67,16 @@ def resolve(uri):
     return uri
 
 
+def codename():
+    """Of the suite that this machine runs."""
+    with open('/etc/os-release', encoding='utf-8') as stream:
+        match = re.search(r'^VERSION_CODENAME=(\S+)', stream.read(), flags=re.M)
+    return match.group(1) if match else 'sid'
+
+
 def mirror():
     """The Debian archive that this machine installs from, and the keyring that signs it."""
-    with open('/etc/os-release', encoding='utf-8') as stream:
-        codename = re.search(r'^VERSION_CODENAME=(\S+)', stream.read(), flags=re.M)
-    names = {codename.group(1) if codename else 'sid', 'stable', 'testing', 'unstable', 'sid'}
+    names = {codename(), 'stable', 'testing', 'unstable', 'sid'}
     for uri, suites, components, signed in stanzas():
         if names & {suite.rstrip('/') for suite in suites} and 'main' in components and \
            'security' not in uri:
@@ -133,14 +138,14 @@ class Apt:
         return sorted(glob.glob(self.archives + '/*.deb'))
 
 
-def unpack(archive, where):
+def unpack(archive, where, keep_archives=False):
     """The files of one package, without running anything of it."""
     # Its program has the usual one's name, which it takes over when it is installed.
     more = [r'--transform=s,/bin/python3\.[0-9]*$,&-nopie,'] if '-nopie_' in archive else []
     deb = subprocess.Popen(['dpkg-deb', '--fsys-tarfile', archive], stdout=subprocess.PIPE)
     tar = subprocess.run(['tar', '-x', '-C', where, '--keep-directory-symlink',
                           '--exclude=./usr/share/doc', '--exclude=./usr/share/man',
-                          '--exclude=*.a', *more],
+                          *([] if keep_archives else ['--exclude=*.a']), *more],
                          stdin=deb.stdout)
     deb.stdout.close()
     if deb.wait() or tar.returncode:
@@ -148,7 +153,8 @@ def unpack(archive, where):
 
 
 def make_root(where):
-    """What a file system must have before any package is unpacked there."""
+    """What a file system must have before any package is unpacked there; its devices only root can
+    make, and who is not root can run nothing there."""
     for name in ('bin', 'sbin', 'lib', 'lib64'):
         os.makedirs(os.path.join(where, 'usr', name), exist_ok=True)
         if not os.path.lexists(os.path.join(where, name)):
@@ -159,6 +165,6 @@ def make_root(where):
     os.chmod(os.path.join(where, 'tmp'), 0o1777)
     for name, minor in (('null', 3), ('zero', 5), ('random', 8), ('urandom', 9)):
         path = os.path.join(where, 'dev', name)
-        if not os.path.exists(path):
+        if not os.path.exists(path) and not os.geteuid():
             os.mknod(path, 0o666 | stat.S_IFCHR, os.makedev(1, minor))
             os.chmod(path, 0o666)
