@@ -130,6 +130,7 @@ UNIT_BIN := $(UNIT_SRC:tests/unit/%.c=$(O)/tests/unit/%)
 -include tests/walker/Makefile.inc
 -include tests/golden/Makefile.inc
 -include tests/linetable/Makefile.inc
+-include tests/fuzz/Makefile.inc
 
 # For tests of what is in cmd/: each takes the objects it names, main.o is not among them.
 CMD_LIB := $(O)/libcommands.a
