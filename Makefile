@@ -8,6 +8,7 @@
 #   make SAN=address,undefined                    build with sanitizers (their own directory)
 #   make ARCH=aarch64                             cross-build (.output-aarch64)
 #   make STATIC=1                                 every library but libc linked in (.output-static)
+#   make install, make dist                       see packaging/Makefile.inc
 
 V ?= 0
 SAN ?=
@@ -15,7 +16,9 @@ STATIC ?=
 HOST_ARCH := $(shell uname -m)
 ARCH ?= $(HOST_ARCH)
 CROSS := $(filter-out $(HOST_ARCH),$(ARCH))
-O ?= .output$(if $(SAN),-san)$(if $(STATIC),-static)$(if $(CROSS),-$(ARCH))
+O ?= .output$(if $(SAN),-san)$(if $(CROSS),-$(ARCH))
+# The program; the objects that it is linked of are those of the other one.
+PROGRAM := $(O)$(if $(STATIC),-static)/pitviper
 CC ?= gcc
 CLANG ?= clang
 BPFTOOL ?= $(firstword $(wildcard /usr/sbin/bpftool /usr/local/sbin/bpftool) bpftool)
@@ -35,8 +38,11 @@ VERSION := 0.1.0
 WARNINGS := -Wall -Wextra -Wshadow -Wmissing-prototypes -Wstrict-prototypes -Wpointer-arith \
 	    -Wwrite-strings -Wvla -Wformat=2 -Werror
 CPPFLAGS := -D_GNU_SOURCE -DPV_VERSION='"$(VERSION)"' -Iuser -I. -I$(O)
-CFLAGS := -std=gnu11 -O2 -g $(WARNINGS) $(if $(SAN),-fsanitize=$(SAN) -fno-omit-frame-pointer)
-LDFLAGS := $(if $(SAN),-fsanitize=$(SAN))
+# Where it is built leaves no trace: the same sources make the same program.
+PREFIX_MAP := -ffile-prefix-map=$(CURDIR)/= -ffile-prefix-map=$(CURDIR)=.
+CFLAGS := -std=gnu11 -O2 -g $(WARNINGS) -fstack-protector-strong $(PREFIX_MAP) \
+	  $(if $(SAN),-fsanitize=$(SAN) -fno-omit-frame-pointer,-D_FORTIFY_SOURCE=2)
+LDFLAGS := -Wl,-z,relro,-z,now $(if $(SAN),-fsanitize=$(SAN))
 LIBS := -lbpf -lelf -ljson-c -lsqlite3 -lz
 LDLIBS := $(LIBS) -lm
 
@@ -78,10 +84,11 @@ SKEL := $(O)/pitviper.skel.h
 .DELETE_ON_ERROR:
 .SECONDARY:
 
-all: $(O)/pitviper
+all: $(PROGRAM)
 
-$(O)/pitviper: $(O)/user/main.o $(CMD_OBJ) $(LIB)
+$(PROGRAM): $(O)/user/main.o $(CMD_OBJ) $(LIB)
 	$(call say,LINK,$@)
+	@mkdir -p $(@D)
 	$(Q)$(CC) $(LDFLAGS) $^ $(LDLIBS) -o $@
 
 # Everything but cmd/ and main.c: what the tests link too.
@@ -89,7 +96,7 @@ $(LIB): $(filter-out $(CMD_OBJ),$(LIB_OBJ))
 	$(call say,AR,$@)
 	$(Q)rm -f $@ && $(AR) rcs $@ $^
 
-$(O)/%.o: %.c | $(ASSETS)
+$(O)/%.o: %.c Makefile | $(ASSETS)
 	$(call say,CC,$<)
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c $< -o $@
@@ -108,10 +115,11 @@ $(O)/assets/%.inc: user/out/assets/%
 # clang -target bpf does not search the multiarch directory that linux/types.h needs.
 BPF_SYS := $(shell $(CLANG) -v -E - </dev/null 2>&1 | \
 	     sed -n '/<...> search starts here:/,/End of search list./{ s| \(/.*\)|-idirafter \1|p }')
-BPF_CFLAGS := -g -O2 -mcpu=v3 -target bpf -D__TARGET_ARCH_$(BPF_ARCH) -Ivmlinux -I. $(BPF_SYS) \
+BPF_CFLAGS := -g $(PREFIX_MAP) -O2 -mcpu=v3 -target bpf -D__TARGET_ARCH_$(BPF_ARCH) -Ivmlinux -I. \
+	      $(BPF_SYS) \
 	      -Wall -Wextra -Wno-unused-parameter -Wno-missing-field-initializers -Werror
 
-$(O)/bpf/%.bpf.o: bpf/%.bpf.c
+$(O)/bpf/%.bpf.o: bpf/%.bpf.c Makefile
 	$(call say,BPF,$<)
 	@mkdir -p $(@D)
 	$(Q)$(CLANG) $(BPF_CFLAGS) -MMD -MP -c $< -o $@
@@ -131,6 +139,7 @@ UNIT_BIN := $(UNIT_SRC:tests/unit/%.c=$(O)/tests/unit/%)
 -include tests/golden/Makefile.inc
 -include tests/linetable/Makefile.inc
 -include tests/fuzz/Makefile.inc
+include packaging/Makefile.inc
 
 # For tests of what is in cmd/: each takes the objects it names, main.o is not among them.
 CMD_LIB := $(O)/libcommands.a
@@ -161,6 +170,6 @@ format:
 	$(Q)clang-format -i $(shell git ls-files '*.c' '*.h')
 
 clean:
-	$(Q)rm -rf .output .output-san .output-static .output-aarch64
+	$(Q)rm -rf .output .output-san .output-static .output-aarch64 .output-aarch64-static .output-dist
 
 -include $(shell find $(O) -name '*.d' 2>/dev/null)
