@@ -78,6 +78,12 @@ void opt_pids_free(struct opt_pids *pids)
 	*pids = (struct opt_pids){ 0 };
 }
 
+void opt_words_free(struct opt_words *words)
+{
+	free(words->words);
+	*words = (struct opt_words){ 0 };
+}
+
 static enum opt_outcome bad(const struct parse *parse)
 {
 	log_print(LOG_ERROR, "'pitviper %s --help' lists the options", parse->spec->command);

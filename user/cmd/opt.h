@@ -23,6 +23,12 @@
 #define OPT_PID_MAX     4096 /* pids on one command line */
 #define OPT_SECONDS_MAX 1000000000
 
+/* Words that are no options; zero-initialised is empty. Free with opt_words_free(). */
+struct opt_words {
+	const char **words; /* point into argv */
+	size_t cnt;
+};
+
 /* A growing list of pids; zero-initialised is empty. Free with opt_pids_free(). */
 struct opt_pids {
 	pid_t *pids;
@@ -87,6 +93,8 @@ struct opt_spec {
 	size_t row_cnt;
 	const char *notes;  /* below the options; NULL: none */
 	bool takes_program; /* "-- program args..." */
+	/* Where words that are no options go; NULL: there are none. */
+	struct opt_words *words;
 };
 
 enum opt_outcome {
@@ -102,6 +110,7 @@ enum opt_outcome {
 enum opt_outcome opt_parse(const struct opt_spec *spec, char **argv, void *config, char ***program);
 void opt_help(const struct opt_spec *spec, FILE *stream);
 void opt_pids_free(struct opt_pids *pids);
+void opt_words_free(struct opt_words *words);
 
 /* Changes needed to make @b of @a: insert, delete, replace a letter, swap two neighbours. */
 unsigned int opt_distance(const char *a, const char *b);

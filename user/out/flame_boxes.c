@@ -17,6 +17,12 @@ struct layout {
 	struct flame_box *pending;
 };
 
+/* Only the base of a difference has it, and all that is below it. */
+static bool is_empty(const struct view *view, uint32_t node)
+{
+	return node != VIEW_ROOT && !view->nodes[node].total;
+}
+
 static bool is_shown(const struct layout *layout, uint32_t node, uint32_t depth)
 {
 	if (node == VIEW_ROOT)
@@ -39,6 +45,8 @@ static uint64_t count_boxes(struct layout *layout)
 	for (uint32_t i = 0; i < view->node_cnt; i++) {
 		uint32_t node = layout->order.nodes[i], depth = layout->order.depths[i], parent;
 
+		if (is_empty(view, node))
+			continue;
 		if (is_shown(layout, node, depth)) {
 			cnt++;
 			continue;
@@ -114,6 +122,8 @@ static int place_boxes(struct layout *layout)
 			                 .depth = layout->order.depths[i] };
 		struct flame_box *pending;
 
+		if (is_empty(view, box.node))
+			continue;
 		if (box.depth > hidden_depth) {
 			layout->pending[hidden_depth].merged++;
 			continue;

@@ -7,9 +7,11 @@
  */
 #include <errno.h>
 #include <inttypes.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "out/diff.h"
 #include "out/flame_boxes.h"
 #include "out/formats.h"
 #include "out/ledger.h"
@@ -37,7 +39,8 @@ static const char flame_js[] = {
 };
 
 struct flame {
-	struct view view;
+	const struct view *view;
+	const struct diff *diff; /* NULL: one profile alone */
 	struct flame_boxes boxes;
 	const struct profile_meta *meta;
 	struct buf out;
@@ -101,6 +104,18 @@ static uint32_t colour_hash(const char *s, size_t len)
 	return hash ^ hash >> 15;
 }
 
+/* Of a differential one: grown or shrunk, and in which step. Steps are in points of the whole. */
+static void put_change(struct flame *flame, uint32_t node)
+{
+	static const double steps[] = { 0.1, 0.5, 2, 5, 10 };
+	double change = diff_share(flame->diff, node) - diff_base_share(flame->diff, node);
+	int step = 0;
+
+	for (size_t i = 0; i < sizeof(steps) / sizeof(steps[0]); i++)
+		step += fabs(change) >= steps[i];
+	buf_printf(&flame->out, "%c%d", step == 0 ? 'd' : change > 0 ? 'g' : 'h', step);
+}
+
 /* The class of a frame's box: whose code by hue, which function by lightness. See flame.css. */
 static void put_class(struct flame *flame, const struct view_frame *frame)
 {
@@ -108,13 +123,13 @@ static void put_class(struct flame *flame, const struct view_frame *frame)
 	size_t name_len, path_len, module_len;
 	uint32_t shade;
 
-	name = view_text_at(&flame->view, frame->name, &name_len);
+	name = view_text_at(flame->view, frame->name, &name_len);
 	if (frame->path == VIEW_NONE) {
 		buf_putc(&flame->out, name_len && name[0] == '[' ? 'k' : 'r');
 		return;
 	}
 	shade = colour_hash(name, name_len) % 4;
-	path = profile__string_at(flame->view.profile, frame->path, &path_len);
+	path = profile__string_at(flame->view->profile, frame->path, &path_len);
 	switch (path_origin(path, path_len, &module, &module_len)) {
 	case PATH_APP:
 		buf_printf(&flame->out, "a%" PRIu32,
@@ -132,12 +147,14 @@ static void put_class(struct flame *flame, const struct view_frame *frame)
 
 /* --- boxes --- */
 
-static void put_share(struct flame *flame, uint64_t cnt)
+static void put_share(struct flame *flame, uint64_t cnt, uint32_t node)
 {
 	buf_puts(&flame->out, " (");
 	text_number(&flame->out, cnt);
 	buf_puts(&flame->out, cnt == 1 ? " sample, " : " samples, ");
-	ledger_percent(cnt, flame->view.nodes[VIEW_ROOT].total, &flame->out);
+	ledger_percent(cnt, flame->view->nodes[VIEW_ROOT].total, &flame->out);
+	if (flame->diff && node != VIEW_NONE)
+		buf_printf(&flame->out, ", was %.2f%%", diff_base_share(flame->diff, node));
 	buf_putc(&flame->out, ')');
 }
 
@@ -152,8 +169,8 @@ static const char *box_label(const struct flame *flame, const struct flame_box *
 		return "all";
 	}
 	if (box->node != VIEW_NONE) {
-		frame = flame->view.nodes[box->node].frame;
-		return view_text_at(&flame->view, flame->view.frames[frame].label, len);
+		frame = flame->view->nodes[box->node].frame;
+		return view_text_at(flame->view, flame->view->frames[frame].label, len);
 	}
 	buf_clear(made);
 	buf_puts(made, "\xe2\x80\xa6 ");
@@ -174,19 +191,23 @@ static void put_group(struct flame *flame, const struct flame_box *box, size_t l
 		buf_puts(out, "m");
 	else if (box->node == VIEW_ROOT)
 		buf_puts(out, "r");
+	else if (flame->diff)
+		put_change(flame, box->node);
 	else
-		put_class(flame, &flame->view.frames[flame->view.nodes[box->node].frame]);
+		put_class(flame, &flame->view->frames[flame->view->nodes[box->node].frame]);
 	buf_printf(out, "\" data-x=\"%" PRIu64 "\" data-n=\"%" PRIu64 "\"", box->x, box->cnt);
+	if (flame->diff && box->node != VIEW_NONE)
+		buf_printf(out, " data-was=\"%.2f\"", diff_base_share(flame->diff, box->node));
 	if (box->node == VIEW_NONE)
 		buf_printf(out, " data-merged=\"%" PRIu32 "\"", box->merged);
 	else if (label_len > LABEL_MAX)
-		buf_printf(out, " data-l=\"%" PRIu32 "\"", flame->view.nodes[box->node].frame);
+		buf_printf(out, " data-l=\"%" PRIu32 "\"", flame->view->nodes[box->node].frame);
 	buf_putc(out, '>');
 }
 
 static int put_box(struct flame *flame, const struct flame_box *box, struct buf *made)
 {
-	double total = (double)flame->view.nodes[VIEW_ROOT].total;
+	double total = (double)flame->view->nodes[VIEW_ROOT].total;
 	double x = total ? (double)box->x / total : 0, width = total ? (double)box->cnt / total : 1;
 	double columns = (width * (WIDTH - 2 * PAD) - 7) / CHAR_W;
 	struct buf *out = &flame->out;
@@ -202,7 +223,7 @@ static int put_box(struct flame *flame, const struct flame_box *box, struct buf 
 		text_number(out, len);
 		buf_puts(out, " bytes]");
 	}
-	put_share(flame, box->cnt);
+	put_share(flame, box->cnt, box->node);
 	buf_printf(out,
 	           "</title><rect x=\"%.4f%%\" y=\"%" PRIu32
 	           "\" width=\"%.4f%%\" height=\"%d\" rx=\"2\"/>",
@@ -229,7 +250,7 @@ static int put_boxes(struct flame *flame)
 	           "<svg id=\"frames\" x=\"%d\" y=\"%d\" width=\"%d\" height=\"%" PRIu32
 	           "\" data-n=\"%" PRIu64 "\" data-period=\"%" PRIu64 "\">\n",
 	           PAD, FRAMES_Y, WIDTH - 2 * PAD, (flame->boxes.depth_max + 1) * ROW,
-	           flame->view.nodes[VIEW_ROOT].total, ledger_period_ns(flame->meta));
+	           flame->view->nodes[VIEW_ROOT].total, ledger_period_ns(flame->meta));
 	for (uint32_t i = 0; i < flame->boxes.cnt && !err; i++)
 		err = put_box(flame, &flame->boxes.boxes[i], &made);
 	buf_puts(&flame->out, "</svg>\n");
@@ -243,9 +264,9 @@ static int put_long_labels(struct flame *flame)
 	int err = 0;
 
 	buf_puts(&flame->out, "<defs>");
-	for (uint32_t i = 0; i < flame->view.frame_cnt && !err; i++) {
+	for (uint32_t i = 0; i < flame->view->frame_cnt && !err; i++) {
 		size_t len;
-		const char *label = view_text_at(&flame->view, flame->view.frames[i].label, &len);
+		const char *label = view_text_at(flame->view, flame->view->frames[i].label, &len);
 
 		if (len <= LABEL_MAX)
 			continue;
@@ -295,7 +316,7 @@ static void put_head(struct flame *flame)
 	if (*ledger_str(meta->pythons))
 		buf_printf(&facts, " \xc2\xb7 Python %s", meta->pythons);
 	buf_puts(&facts, " \xc2\xb7 ");
-	text_number(&facts, flame->view.nodes[VIEW_ROOT].total);
+	text_number(&facts, flame->view->nodes[VIEW_ROOT].total);
 	buf_puts(&facts, " samples");
 	if (*ledger_str(meta->host))
 		buf_printf(&facts, " \xc2\xb7 %s", meta->host);
@@ -336,7 +357,7 @@ static void put_losses(struct flame *flame, int y)
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
 		hits += ledger_outcome(flame->meta, rows[i].name);
 	buf_printf(out, "<text id=\"losses\" class=\"facts\" x=\"%d\" y=\"%d\">", PAD, y);
-	text_number(out, flame->view.nodes[VIEW_ROOT].total);
+	text_number(out, flame->view->nodes[VIEW_ROOT].total);
 	buf_puts(out, " samples");
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
 		uint64_t cnt = ledger_outcome(flame->meta, rows[i].name);
@@ -411,9 +432,15 @@ static void put_foot(struct flame *flame)
 	int y = FRAMES_Y + (int)(flame->boxes.depth_max + 1) * ROW;
 
 	buf_puts(&flame->out, "<g id=\"foot\">\n");
-	put_swatch(flame, PAD, y + 26, "a5", "the program");
-	put_swatch(flame, PAD + 120, y + 26, "p13", "packages");
-	put_swatch(flame, PAD + 222, y + 26, "s2", "standard library");
+	if (flame->diff) {
+		put_swatch(flame, PAD, y + 26, "g4", "has grown");
+		put_swatch(flame, PAD + 120, y + 26, "h4", "has shrunk");
+		put_swatch(flame, PAD + 222, y + 26, "d0", "as before");
+	} else {
+		put_swatch(flame, PAD, y + 26, "a5", "the program");
+		put_swatch(flame, PAD + 120, y + 26, "p13", "packages");
+		put_swatch(flame, PAD + 222, y + 26, "s2", "standard library");
+	}
 	buf_printf(&flame->out,
 	           "<text class=\"facts soft number right\" x=\"%d\" y=\"%d\">pitviper ",
 	           WIDTH - PAD, y + 26);
@@ -451,7 +478,7 @@ static void put_start(struct flame *flame)
 
 static int write_all(struct flame *flame)
 {
-	int err = flame_boxes_make(&flame->view, &flame->boxes);
+	int err = flame_boxes_make(flame->view, &flame->boxes);
 
 	if (err)
 		return err;
@@ -467,17 +494,43 @@ static int write_all(struct flame *flame)
 	return err ? err : flush(flame, 0);
 }
 
+static int write_and_free(struct flame *flame)
+{
+	int err = write_all(flame);
+
+	flame_boxes_free(&flame->boxes);
+	buf_free(&flame->out);
+	buf_free(&flame->text);
+	return err;
+}
+
 static int flame_write(struct profile *profile, const struct out_view *options, FILE *stream)
 {
-	struct flame flame = { .meta = profile__meta(profile), .stream = stream };
-	int err = view_open(&flame.view, profile, options, VIEW_VISIBLE);
+	struct view view;
+	struct flame flame = { .view = &view, .meta = profile__meta(profile), .stream = stream };
+	int err = view_open(&view, profile, options, VIEW_VISIBLE);
 
 	if (!err)
-		err = write_all(&flame);
-	view_close(&flame.view);
-	flame_boxes_free(&flame.boxes);
-	buf_free(&flame.out);
-	buf_free(&flame.text);
+		err = write_and_free(&flame);
+	view_close(&view);
+	return err;
+}
+
+int diff_write_svg(struct profile *profile, struct profile *base, const struct out_view *options,
+                   FILE *stream)
+{
+	struct diff diff;
+	struct flame flame = {
+		.view = &diff.view,
+		.diff = &diff,
+		.meta = profile__meta(profile),
+		.stream = stream,
+	};
+	int err = diff_open(&diff, profile, base, options, VIEW_VISIBLE);
+
+	if (!err)
+		err = write_and_free(&flame);
+	diff_close(&diff);
 	return err;
 }
 

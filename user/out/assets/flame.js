@@ -24,6 +24,7 @@ function readBoxes() {
 			x: Number(group.dataset.x), n: Number(group.dataset.n),
 			depth: Math.round(Number(rect.getAttribute("y")) / ROW),
 			merged: Number(group.dataset.merged) || 0,
+			was: group.dataset.was === undefined ? null : Number(group.dataset.was),
 			name: tip.slice(0, tip.lastIndexOf(" (")),
 			full: full ? full.textContent : null,
 		});
@@ -137,8 +138,12 @@ function percent(n) {
 function describe(box) {
 	const seconds = periodNs ? " \u00b7 " + (box.n * periodNs / 1e9).toFixed(2) + " s" : "";
 
+	const change = box.was === null ? "" : " \u00b7 was " + box.was.toFixed(2) + "% (" +
+		(100 * box.n / total >= box.was ? "+" : "\u2212") +
+		Math.abs(100 * box.n / total - box.was).toFixed(2) + " points)";
+
 	return box.name + "  \u2014  " + box.n.toLocaleString("en-US") +
-		(box.n === 1 ? " sample" : " samples") + " \u00b7 " + percent(box.n) + seconds;
+		(box.n === 1 ? " sample" : " samples") + " \u00b7 " + percent(box.n) + change + seconds;
 }
 
 function status(box) {
