@@ -24,6 +24,7 @@ static int cmd_version(char **argv);
 
 static const struct command commands[] = {
 	{ "record", "record processes, the host or a program into a flame graph", cmd_record },
+	{ "report", "draw a saved profile, or any time of what the agent keeps", cmd_report },
 	{ "ps", "list the Python processes: version, build, supported or why not", cmd_ps },
 	{ "doctor", "say what this machine allows and how to mend what is missing", cmd_doctor },
 	{ "version", "print the version", cmd_version },
@@ -51,6 +52,7 @@ static void print_help(FILE *stream)
 	      "  sudo pitviper record -p 1234        a flame graph of one process, until Ctrl-C\n"
 	      "  sudo pitviper record -a -d 10       of every Python process, for 10 seconds\n"
 	      "  sudo pitviper record -- python3 app.py\n"
+	      "  pitviper report --last 15m          what the agent saw, by function\n"
 	      "  sudo pitviper doctor                can it work here?\n",
 	      stream);
 }

@@ -7,6 +7,7 @@
 #define PV_CMD_CMD_H
 
 int cmd_record(char **argv);
+int cmd_report(char **argv);
 int cmd_ps(char **argv);
 int cmd_doctor(char **argv);
 

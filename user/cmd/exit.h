@@ -17,6 +17,8 @@
 	X(UNSUPPORTED, 7, "a Python that is not supported")                          \
 	X(OUTPUT, 8, "the output could not be written")                              \
 	X(INTERNAL, 9, "out of memory, or an error that should not happen")          \
+	X(NOTHING, 10, "the store has nothing of that time")                         \
+	X(STORE, 11, "no profile in the .pv: not there, none, damaged, or newer")    \
 	X(CANNOT_RUN, 127, "the program after -- could not be started")              \
 	X(STOPPED, 130, "stopped at once by a second signal; nothing was written")
 

@@ -289,9 +289,21 @@ static enum opt_outcome parse_cluster(struct parse *parse, const char *letters)
 
 static enum opt_outcome stray(struct parse *parse, const char *word)
 {
+	struct opt_words *words = parse->spec->words;
 	uint64_t pid;
 	bool is_pid = parse_number(word, word + strlen(word), INT_MAX, &pid);
 
+	if (words) {
+		const char **grown = realloc(words->words, (words->cnt + 1) * sizeof(*grown));
+
+		if (!grown) {
+			log_error("out of memory");
+			return OPT_BAD;
+		}
+		words->words = grown;
+		words->words[words->cnt++] = word;
+		return OPT_GO;
+	}
 	if (is_pid)
 		log_error("unexpected argument '%s'; a process is named with -p: "
 		          "pitviper %s -p %s",

@@ -13,6 +13,7 @@
 #include "cmd/launch.h"
 #include "cmd/opt.h"
 #include "cmd/owner.h"
+#include "cmd/saving.h"
 #include "cmd/signals.h"
 #include "cmd/status.h"
 #include "cmd/summary.h"
@@ -102,6 +103,7 @@ struct recording {
 	struct subject subject;
 	struct buf path;
 	struct outfile outfile;
+	struct saving saving; /* in its stead */
 	struct session *session;
 	unsigned int stop_cnt;           /* signals that ask for an end */
 	const char *why;                 /* the recording has ended because */
@@ -123,6 +125,18 @@ static enum exit_code exit_of(enum session_error error)
 	return codes[error];
 }
 
+static bool is_store(const char *path)
+{
+	size_t len = strlen(path), extension_len = strlen(STORE_EXTENSION);
+
+	return len > extension_len && !strcmp(path + len - extension_len, STORE_EXTENSION);
+}
+
+static bool saves(const struct recording *rec)
+{
+	return rec->format == &saving_format;
+}
+
 static enum exit_code choose_format(struct recording *rec)
 {
 	const char *names[FORMAT_MAX + 1] = { 0 };
@@ -130,18 +144,22 @@ static enum exit_code choose_format(struct recording *rec)
 
 	rec->format = out_formats[0];
 	if (!asked) {
-		const struct out_format *by_path =
-			rec->config->output ? out_format_by_path(rec->config->output) : NULL;
+		const char *path = rec->config->output;
+		const struct out_format *by_path = path ? out_format_by_path(path) : NULL;
 
 		if (by_path)
 			rec->format = by_path;
+		else if (path && is_store(path))
+			rec->format = &saving_format;
 		return EXIT_OK;
 	}
-	rec->format = out_format_by_name(asked);
+	rec->format =
+		strcmp(asked, saving_format.name) != 0 ? out_format_by_name(asked) : &saving_format;
 	if (rec->format)
 		return EXIT_OK;
-	for (size_t i = 0; out_formats[i] && i < FORMAT_MAX; i++)
-		names[i] = out_formats[i]->name;
+	names[0] = saving_format.name;
+	for (size_t i = 0; out_formats[i] && i + 1 < FORMAT_MAX; i++)
+		names[i + 1] = out_formats[i]->name;
 	near = opt_nearest(asked, names);
 	if (near)
 		log_error("--format: there is no '%s'; did you mean '%s'?", asked, near);
@@ -211,12 +229,21 @@ static enum exit_code check_pids(const struct opt_pids *pids)
 
 static enum exit_code open_output(struct recording *rec)
 {
+	char what[REASON_LEN] = "";
 	int err;
 
 	if (rec->config->output)
 		buf_puts(&rec->path, rec->config->output);
 	else
 		describe_file(&rec->path, &rec->subject, rec->format->extension);
+	if (saves(rec)) {
+		err = saving_open(&rec->saving, buf_str(&rec->path), &rec->owner, what,
+		                  sizeof(what));
+		if (!err)
+			return EXIT_OK;
+		log_error("%s; nothing was recorded; -o names another file", what);
+		return EXIT_OUTPUT;
+	}
 	err = outfile_open(&rec->outfile, buf_str(&rec->path), rec->owner.uid, rec->owner.gid);
 	if (!err)
 		return EXIT_OK;
@@ -255,6 +282,23 @@ static enum exit_code prepare(struct recording *rec, char **program)
 	return open_output(rec);
 }
 
+static struct profile_meta head_of(const struct recording *rec)
+{
+	return (struct profile_meta){
+		.title = buf_str(&rec->title),
+		.command = buf_str(&rec->command),
+		.version = PV_VERSION,
+		.host = buf_str(&rec->host),
+	};
+}
+
+static int begin_saving(struct recording *rec)
+{
+	const struct profile_meta head = head_of(rec);
+
+	return saving_begin(&rec->saving, &head);
+}
+
 static enum exit_code begin(struct recording *rec)
 {
 	const struct record_config *config = rec->config;
@@ -287,6 +331,13 @@ static enum exit_code begin(struct recording *rec)
 	if (error) {
 		log_error("%s", what);
 		return exit_of(error);
+	}
+	if (saves(rec)) {
+		err = begin_saving(rec);
+		if (err) {
+			log_error("cannot begin: %s", strerror(-err));
+			return EXIT_INTERNAL;
+		}
 	}
 	if (rec->launch && launch__release(rec->launch, what, sizeof(what))) {
 		log_error("%s", what);
@@ -352,6 +403,8 @@ static enum exit_code loop(struct recording *rec)
 			left_ns = RUN_MS * NSEC_PER_MSEC;
 		err = session__run(rec->session, (int)(left_ns / NSEC_PER_MSEC), rec->signals.fd);
 		take_signals(rec);
+		if (!err && saves(rec))
+			err = saving_run(&rec->saving, rec->session);
 		/* A busy ring wakes us far more often than this needs to be asked. */
 		now_ns = clock_ns(CLOCK_MONOTONIC);
 		if (now_ns - checked_ns >= RUN_MS * NSEC_PER_MSEC) {
@@ -393,11 +446,10 @@ static enum exit_code write_profile(struct recording *rec, struct profile *profi
 	return EXIT_OUTPUT;
 }
 
-static void say_result(const struct recording *rec, const struct profile *profile)
+static void say_result(const struct recording *rec, const struct profile_meta *meta, uint64_t cnt)
 {
-	const struct profile_meta *meta = profile__meta(profile);
 	/* Those that were lost stand in the profile too, and the ledger tells of them. */
-	uint64_t sample_cnt = profile__sample_cnt(profile) - session__lost_cnt(rec->session);
+	uint64_t sample_cnt = cnt - session__lost_cnt(rec->session);
 	struct buf text = { 0 };
 
 	if (!sample_cnt)
@@ -419,35 +471,50 @@ static void say_result(const struct recording *rec, const struct profile *profil
 	buf_free(&text);
 }
 
+static enum exit_code finish_drawing(struct recording *rec)
+{
+	struct profile_meta meta = head_of(rec);
+	struct profile *profile = session__profile(rec->session, &meta);
+	enum exit_code code;
+
+	if (!profile) {
+		log_error("cannot make the profile: %s", strerror(errno));
+		return EXIT_INTERNAL;
+	}
+	profile__set_meta(profile, &meta);
+	code = write_profile(rec, profile);
+	if (!code)
+		say_result(rec, &meta, profile__sample_cnt(profile));
+	profile__free(profile);
+	return code;
+}
+
+static enum exit_code finish_saving(struct recording *rec)
+{
+	struct saving *saving = &rec->saving;
+	int err = saving_finish(saving, rec->session);
+
+	if (err)
+		log_error("not all that was recorded is in %s: %s", buf_str(&rec->path),
+		          err == -EIO ? "see above" : strerror(-err));
+	else
+		say_result(rec, &saving->sum, saving->sample_cnt);
+	return err ? EXIT_OUTPUT : EXIT_OK;
+}
+
 static enum exit_code finish(struct recording *rec)
 {
-	struct profile_meta meta = {
-		.title = buf_str(&rec->title),
-		.command = buf_str(&rec->command),
-		.version = PV_VERSION,
-		.host = buf_str(&rec->host),
-	};
-	struct profile *profile = NULL;
 	enum exit_code code = EXIT_INTERNAL;
 	int err;
 
 	/* One signal may come now without harm if none has come yet: it asks for what is being done. */
 	signals_guard(&rec->signals, rec->outfile.tmp_path, rec->stop_cnt ? 0 : 1);
 	err = session__stop(rec->session);
-	if (!err)
-		profile = session__profile(rec->session, &meta);
-	if (!err && !profile)
-		err = -errno;
-	if (err) {
+	if (err)
 		log_error("cannot make the profile: %s", strerror(-err));
-	} else {
-		profile__set_meta(profile, &meta);
-		code = write_profile(rec, profile);
-	}
+	else
+		code = saves(rec) ? finish_saving(rec) : finish_drawing(rec);
 	signals_unguard(&rec->signals);
-	if (!code)
-		say_result(rec, profile);
-	profile__free(profile);
 	return code;
 }
 
@@ -480,7 +547,8 @@ static int run(struct recording *rec, char **program)
 			status_begin(rec->config->duration_ns);
 		loop_code = loop(rec);
 		if (rec->stop_cnt > 1) {
-			log_error("stopped at once, nothing was written");
+			log_error(saves(rec) ? "stopped at once; what was stored before is there"
+			                     : "stopped at once, nothing was written");
 			return EXIT_STOPPED;
 		}
 		code = finish(rec);
@@ -491,18 +559,24 @@ static int run(struct recording *rec, char **program)
 	session__free(rec->session);
 	rec->session = NULL;
 	outfile_abort(&rec->outfile);
+	saving_close(&rec->saving);
 	if (!rec->launch)
 		return code;
 	wait_program(rec);
 	return code || !launch__reap(rec->launch, false) ? (int)code : launch__status(rec->launch);
 }
 
+static void add_format(struct buf *out, const struct out_format *format)
+{
+	buf_printf(out, "  %-12s%-17s%s\n", format->name, format->extension, format->summary);
+}
+
 static void add_formats(struct buf *out)
 {
 	buf_puts(out, "Formats:\n");
 	for (size_t i = 0; out_formats[i]; i++)
-		buf_printf(out, "  %-12s%-17s%s\n", out_formats[i]->name, out_formats[i]->extension,
-		           out_formats[i]->summary);
+		add_format(out, out_formats[i]);
+	add_format(out, &saving_format);
 	buf_printf(out, "\n%s", notes);
 }
 
@@ -544,6 +618,7 @@ int cmd_record(char **argv)
 	}
 	session__free(rec.session);
 	outfile_abort(&rec.outfile);
+	saving_close(&rec.saving);
 	launch__free(rec.launch);
 	signals_close(&rec.signals);
 	buf_free(&rec.path);

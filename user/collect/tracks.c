@@ -214,7 +214,9 @@ int tracks__profile(const struct tracks *tracks, const struct profile_track *pro
 		struct profile_track out = *process;
 
 		out.tid = track->tid;
-		out.thread_key = track->start_ns;
+		/* What runs in two interpreters by turns is two tracks: no thread is so soon after. */
+		out.thread_key = track->start_ns + track->layout +
+		                 (uint64_t)track->interp_id * PV_MAX_LAYOUTS;
 		out.thread = thread_label(track, version, profile);
 		if (out.thread == PROFILE_NONE)
 			return -ENOMEM;

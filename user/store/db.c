@@ -12,6 +12,7 @@
 #define WAL_KEEP_BYTES (4 << 20) /* of a log that is not needed any more */
 
 static const char *const texts[DB_STMT_CNT] = {
+	[DB_OBJECTS] = "SELECT count(*) FROM sqlite_schema",
 	[DB_FOREIGN] = "SELECT count(*) FROM sqlite_schema WHERE type NOT IN ('table', 'index')",
 	[DB_RUN_ADD] = "INSERT INTO run(start_ns, title, command, version, host, pythons)"
 		       " VALUES(?, ?, ?, ?, ?, ?)",

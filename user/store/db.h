@@ -12,6 +12,7 @@
 
 /* Statements; their text is in db.c. */
 enum db_stmt {
+	DB_OBJECTS,
 	DB_FOREIGN,
 	DB_RUN_ADD,
 	DB_RUN_GET,

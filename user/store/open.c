@@ -13,30 +13,20 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "store/schema.h"
 #include "util/buf.h"
 
 /* The head of an SQLite file: https://www.sqlite.org/fileformat2.html, section 1.3. */
-#define HEAD_LEN             100
-#define HEAD_MAGIC           "SQLite format 3"
-#define HEAD_USER_OFF        60
-#define HEAD_APPLICATION_OFF 68
+#define HEAD_MAGIC "SQLite format 3"
 
-static uint32_t be32(const uint8_t *at)
-{
-	return (uint32_t)at[0] << 24 | (uint32_t)at[1] << 16 | (uint32_t)at[2] << 8 | at[3];
-}
-
-int open_look(const char *path, enum open_kind *kind, int *version)
+int open_look(const char *path, enum open_kind *kind)
 {
 	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
-	uint8_t head[HEAD_LEN] = { 0 };
+	char head[sizeof(HEAD_MAGIC)] = "";
 	struct stat st;
 	ssize_t got;
 	int err = 0;
 
 	*kind = OPEN_NOTHING;
-	*version = 0;
 	if (fd < 0)
 		return errno == ENOENT ? 0 : -errno;
 	if (fstat(fd, &st))
@@ -48,16 +38,9 @@ int open_look(const char *path, enum open_kind *kind, int *version)
 		err = -errno;
 	/* No lock of SQLite's is held by this process yet that closing would drop. */
 	close(fd);
-	if (err || !got)
-		return err;
-	*version = (int)be32(head + HEAD_USER_OFF);
-	if (got < HEAD_LEN || memcmp(head, HEAD_MAGIC, sizeof(HEAD_MAGIC)) != 0)
-		*kind = OPEN_OTHER;
-	else if (be32(head + HEAD_APPLICATION_OFF) != SCHEMA_APPLICATION_ID)
-		*kind = OPEN_FOREIGN;
-	else
-		*kind = *version > SCHEMA_VERSION ? OPEN_NEWER : OPEN_STORE;
-	return 0;
+	if (!err && got)
+		*kind = memcmp(head, HEAD_MAGIC, sizeof(head)) != 0 ? OPEN_OTHER : OPEN_SQLITE;
+	return err;
 }
 
 char *open_real_path(const char *path)

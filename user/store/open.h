@@ -9,14 +9,12 @@
 
 enum open_kind {
 	OPEN_NOTHING, /* no file, or an empty one */
-	OPEN_STORE,   /* a store of a version that is known, by its head */
-	OPEN_NEWER,   /* of one that is not */
-	OPEN_FOREIGN, /* someone else's SQLite file */
-	OPEN_OTHER,   /* no SQLite file, or its head is damaged */
+	OPEN_SQLITE,
+	OPEN_OTHER, /* no SQLite file, or its head is damaged */
 };
 
-/* 0 or negative errno; *version is set for stores. */
-int open_look(const char *path, enum open_kind *kind, int *version);
+/* What there is by its first bytes. 0 or negative errno. */
+int open_look(const char *path, enum open_kind *kind);
 /* The directory without links, and the name in it. The caller frees it; NULL and errno. */
 char *open_real_path(const char *path);
 /* Make an empty file with the owner and mode of @opts, if there is none. */

@@ -146,7 +146,8 @@ int store_query__add(struct store_query *query, struct store *store)
 	if (!stores)
 		return -ENOMEM;
 	query->stores = stores;
-	if (!err)
+	/* Of two queries of one store both show the moment of the first. */
+	if (!err && sqlite3_get_autocommit(store->db.sql))
 		err = db_exec(&store->db, "BEGIN");
 	if (err)
 		return err;

@@ -8,8 +8,9 @@
 static const char version_1[] =
 	"CREATE TABLE run(id INTEGER PRIMARY KEY, start_ns INTEGER NOT NULL, title TEXT NOT NULL,"
 	" command TEXT NOT NULL, version TEXT NOT NULL, host TEXT NOT NULL, pythons TEXT NOT NULL);"
-	"CREATE TABLE bucket(id INTEGER PRIMARY KEY, run INTEGER NOT NULL, level INTEGER NOT NULL,"
-	" start_ns INTEGER NOT NULL, span_ns INTEGER NOT NULL, rate_hz INTEGER NOT NULL, cpu_cnt "
+	/* A number is not given again, or who reads on from one would miss what has it then. */
+	"CREATE TABLE bucket(id INTEGER PRIMARY KEY AUTOINCREMENT, run INTEGER NOT NULL,"
+	" level INTEGER NOT NULL, start_ns INTEGER NOT NULL, span_ns INTEGER NOT NULL, rate_hz INTEGER NOT NULL, cpu_cnt "
         "INTEGER NOT NULL,"
 	" tick_cnt INTEGER NOT NULL);"
 	"CREATE INDEX bucket_start ON bucket(start_ns);"
@@ -84,4 +85,24 @@ int schema_check(struct db *db, int *version)
 		return -EPROTO;
 	err = db_number(db, DB_FOREIGN, NULL, 0, &foreign);
 	return err ? err : foreign ? -EUCLEAN : 0;
+}
+
+int schema_may_be(struct db *db, int *version)
+{
+	int64_t application, user, objects;
+	int err = db_pragma(db, "application_id", &application);
+
+	*version = 0;
+	if (!err)
+		err = db_pragma(db, "user_version", &user);
+	if (!err)
+		err = db_number(db, DB_OBJECTS, NULL, 0, &objects);
+	if (err)
+		return err;
+	if (!application && !user && !objects)
+		return 0;
+	if (application != SCHEMA_APPLICATION_ID)
+		return -EPROTO;
+	*version = (int)user;
+	return user < 0 || user > SCHEMA_VERSION ? -EPROTO : 0;
 }

@@ -46,5 +46,7 @@ int schema_migrate(struct db *db);
  * a trigger of someone else's would run in our name. 0, -EPROTO (*version tells), -EUCLEAN.
  */
 int schema_check(struct db *db, int *version);
+/* May it become one: is it such a store, of any version we know, or has it nothing in it? 0, -EPROTO. */
+int schema_may_be(struct db *db, int *version);
 
 #endif

@@ -42,7 +42,9 @@ static void explain(int err, int version, const char *path, char *what, size_t w
 		    "may not be opened by you; be root or a member of the group " STORE_GROUP);
 		return;
 	case -ENOENT:
-		say(what, what_len, path, "is not there; is the agent running, or name a file");
+		say(what, what_len, path,
+		    "is not there; record -o FILE.pv makes one, and the agent "
+		    "keeps " STORE_DEFAULT_PATH);
 		return;
 	case -EPROTO:
 		if (version > SCHEMA_VERSION)
@@ -80,14 +82,16 @@ static struct store *alloc(const char *path)
 	return store;
 }
 
-static int open_file(struct store *store)
+static int open_file(struct store *store, int *version)
 {
-	int persist = !store->opts.single, version, err;
+	int persist = !store->opts.single, err;
 
 	err = open_make(store->path, &store->opts);
 	if (err)
 		return err;
 	err = db_open(&store->db, store->path, SQLITE_OPEN_READWRITE);
+	if (!err)
+		err = schema_may_be(&store->db, version);
 	if (!err)
 		err = db_check(&store->db);
 	/* To be set before the first table is made. Each flush is on the disk when it is done. */
@@ -99,7 +103,7 @@ static int open_file(struct store *store)
 	if (!err)
 		err = schema_migrate(&store->db);
 	if (!err)
-		err = schema_check(&store->db, &version);
+		err = schema_check(&store->db, version);
 	if (!err)
 		sqlite3_file_control(store->db.sql, NULL, SQLITE_FCNTL_PERSIST_WAL, &persist);
 	return err;
@@ -122,22 +126,20 @@ static int set_aside(struct store *store)
 static int open_writer(struct store *store, int *version)
 {
 	enum open_kind kind;
-	int err = open_look(store->path, &kind, version);
+	int err = open_look(store->path, &kind);
 
 	if (err)
 		return err;
-	if (kind == OPEN_NEWER || kind == OPEN_FOREIGN)
-		return -EPROTO;
 	if (kind == OPEN_OTHER) {
 		err = set_aside(store);
 		if (err)
 			return err;
 	}
-	err = open_file(store);
+	err = open_file(store, version);
 	if (err == -EUCLEAN) {
 		err = set_aside(store);
 		if (!err)
-			err = open_file(store);
+			err = open_file(store, version);
 	}
 	return err;
 }
@@ -168,17 +170,17 @@ struct store *store__open(const char *path, const struct store_opts *opts, char 
 	return NULL;
 }
 
-static int read_open(struct store *store, const char *query)
+static int read_open(struct store *store, const char *query, int *version)
 {
 	char *uri = open_uri(store->path, query);
-	int version, err;
+	int err;
 
 	if (!uri)
 		return -ENOMEM;
 	err = db_open(&store->db, uri, SQLITE_OPEN_READONLY | SQLITE_OPEN_URI);
 	free(uri);
 	if (!err)
-		err = schema_check(&store->db, &version);
+		err = schema_check(&store->db, version);
 	return err;
 }
 
@@ -200,22 +202,23 @@ static int open_reader(struct store *store, int *version)
 {
 	enum open_kind kind;
 	struct stat st;
-	int err = open_look(store->path, &kind, version);
+	int err = open_look(store->path, &kind);
 
 	if (err)
 		return err;
 	if (stat(store->path, &st))
 		return -errno;
-	if (kind != OPEN_STORE)
+	/* All that there is of a new one may be in its log. */
+	if (kind == OPEN_OTHER || (kind == OPEN_NOTHING && !has_log(store)))
 		return -EPROTO;
-	err = read_open(store, "?mode=ro");
+	err = read_open(store, "?mode=ro", version);
 	/*
 	 * The shared index of a log is made by the first who opens the file: who may not write there
 	 * cannot. Without a log there is nothing in it.
 	 */
-	if (err && err != -EUCLEAN && err != -ENOMEM && !has_log(store)) {
+	if (err && err != -EUCLEAN && err != -EPROTO && err != -ENOMEM && !has_log(store)) {
 		db_close(&store->db);
-		err = read_open(store, "?mode=ro&immutable=1");
+		err = read_open(store, "?mode=ro&immutable=1", version);
 	}
 	if (err)
 		return err;
