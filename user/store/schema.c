@@ -10,9 +10,8 @@ static const char version_1[] =
 	" command TEXT NOT NULL, version TEXT NOT NULL, host TEXT NOT NULL, pythons TEXT NOT NULL);"
 	/* A number is not given again, or who reads on from one would miss what has it then. */
 	"CREATE TABLE bucket(id INTEGER PRIMARY KEY AUTOINCREMENT, run INTEGER NOT NULL,"
-	" level INTEGER NOT NULL, start_ns INTEGER NOT NULL, span_ns INTEGER NOT NULL, rate_hz INTEGER NOT NULL, cpu_cnt "
-        "INTEGER NOT NULL,"
-	" tick_cnt INTEGER NOT NULL);"
+	" level INTEGER NOT NULL, start_ns INTEGER NOT NULL, span_ns INTEGER NOT NULL,"
+	" rate_hz INTEGER NOT NULL, cpu_cnt INTEGER NOT NULL, tick_cnt INTEGER NOT NULL);"
 	"CREATE INDEX bucket_start ON bucket(start_ns);"
 	"CREATE INDEX bucket_level ON bucket(level, start_ns);"
 	/* With their rowid: rows of this size would each take a page of their own without. */
