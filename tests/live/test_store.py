@@ -146,6 +146,19 @@ def test_what_was_recorded_is_reported(folder, mix, start, report):
               for name in ('work_a', 'work_b', 'work_c')}
     assert shares['work_a'] > shares['work_b'] > 0, shares
 
+    # What the process belongs to.
+    with sqlite3.connect(path) as file:
+        labels = dict(file.execute('SELECT CAST(n.text AS TEXT), CAST(v.text AS TEXT) FROM label l'
+                                   ' JOIN string n ON n.id = l.name'
+                                   ' JOIN string v ON v.id = l.value'))
+    file.close()
+    with open(f'/proc/{mix.pid}/cgroup', encoding='utf-8') as stream:
+        assert labels['cgroup'] in stream.read()
+    assert labels['python'] == '%d.%d' % sys.version_info[:2]
+    assert labels['comm'].startswith('python') and labels['service'] == 'mix.py'
+    assert 'no sample is left' not in report(path, '--comm', '^python').stderr
+    assert 'no sample is left' in report(path, '--cgroup', '^nowhere').stderr
+
     # Parts and the table.
     part = report(path, '-f', 'folded', '--focus', '^work_a ')
     assert sum(int(line.rpartition(' ')[2]) for line in part.stdout.splitlines()) == \

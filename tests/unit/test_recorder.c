@@ -74,7 +74,7 @@ static int set_up(void **state)
 
 	*state = f;
 	f->images = images__new(NULL);
-	f->recorder = recorder__new(true);
+	f->recorder = recorder__new(true, NULL);
 	return f->images && f->recorder ? 0 : -1;
 }
 

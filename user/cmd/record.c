@@ -309,6 +309,7 @@ static enum exit_code begin(struct recording *rec)
 		.children = config->subprocesses,
 		.rate_hz = config->rate_hz,
 		.points = rec->format->wants_points,
+		.labels = saves(rec),
 	};
 	struct refusal refusal = { 0 };
 	enum session_error error;

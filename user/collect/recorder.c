@@ -2,11 +2,13 @@
 #include "collect/recorder.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "collect/crowd.h"
 #include "collect/stacks.h"
+#include "collect/tags.h"
 #include "collect/tracks.h"
 #include "util/clock.h"
 
@@ -28,6 +30,8 @@ struct recorded_runtime {
 struct recorded {
 	struct recorded_runtime runtimes[PY_RUNTIMES_MAX];
 	struct tracks *tracks;
+	struct tags tags;
+	bool tagged;           /* they have been read */
 	uint64_t lost_cnt;     /* not in a profile yet */
 	uint32_t lost_all_cnt; /* so far */
 };
@@ -36,6 +40,8 @@ struct recorder {
 	struct profile *profile;
 	struct crowd *crowd;
 	struct sym_store *store;
+	struct labels *labels; /* NULL: none are wanted */
+	bool tags_wanted;      /* some process was not asked for its labels yet */
 	struct stacks_shared stacks;
 	struct tracks_shared tracks;
 	bool sym_wanted; /* some image has code objects to be completed */
@@ -44,12 +50,13 @@ struct recorder {
 	uint32_t name_at;   /* where the time for names was over, among the living */
 };
 
-struct recorder *recorder__new(bool points)
+struct recorder *recorder__new(bool points, struct labels *labels)
 {
 	struct recorder *recorder = calloc(1, sizeof(*recorder));
 
 	if (!recorder)
 		return NULL;
+	recorder->labels = labels;
 	recorder->stacks = (struct stacks_shared){
 		.points = points,
 		.node_max = STACKS_NODE_MAX,
@@ -72,6 +79,7 @@ static void recorded_free(struct recorded *recorded)
 	if (!recorded)
 		return;
 	tracks__free(recorded->tracks);
+	tags_free(&recorded->tags);
 	for (size_t i = 0; i < PY_RUNTIMES_MAX; i++) {
 		stacks__free(recorded->runtimes[i].stacks);
 		sym__free(recorded->runtimes[i].sym);
@@ -109,6 +117,7 @@ static struct recorded *recorded_of(struct recorder *recorder, struct image *ima
 		return NULL;
 	}
 	image->recorded = recorded;
+	recorder->tags_wanted = recorder->labels;
 	return recorded;
 }
 
@@ -233,28 +242,84 @@ static void read_names(struct recorder *recorder, struct images *images, uint64_
 	}
 }
 
+/* What was read is the image's only if it is still there then. */
+static void read_tags_of(struct recorder *recorder, struct images *images, uint32_t index)
+{
+	struct recorded *recorded = images__at(images, index)->recorded;
+
+	recorded->tagged = true;
+	if (tags_read(&recorded->tags, recorder->labels, images__at(images, index)->pid) ||
+	    !images__is_current(images, index))
+		tags_free(&recorded->tags);
+}
+
+/* Of each process once: those that are left when the time is over are asked in the next round. */
+static void read_tags(struct recorder *recorder, struct images *images, bool all)
+{
+	uint64_t end_ns = clock_ns(CLOCK_MONOTONIC) + (all ? NAME_ALL_NS : NAME_ROUND_NS);
+
+	if (!recorder->tags_wanted)
+		return;
+	for (uint32_t i = 0; i < images__alive_cnt(images); i++) {
+		uint32_t index = images__alive(images, i);
+		const struct recorded *recorded = images__at(images, index)->recorded;
+
+		if (!recorded || recorded->tagged)
+			continue;
+		if (clock_ns(CLOCK_MONOTONIC) >= end_ns)
+			return;
+		read_tags_of(recorder, images, index);
+	}
+	recorder->tags_wanted = false;
+}
+
 void recorder__complete(struct recorder *recorder, struct images *images, uint64_t now_ns, bool all)
 {
 	complete_symbols(recorder, images);
 	read_names(recorder, images, now_ns, all);
+	read_tags(recorder, images, all);
+}
+
+static int put_tags(const struct recorder *recorder, const struct image *image,
+                    const struct profile_track *process)
+{
+	struct profile *profile = recorder->profile;
+	char version[16] = "";
+	int err;
+
+	if (!recorder->labels)
+		return 0;
+	if (image->version)
+		snprintf(version, sizeof(version), "%u.%u", image->version >> 8,
+		         image->version & 0xff);
+	err = tags_profile(&image->recorded->tags, process, profile);
+	if (!err)
+		err = tags_put(PROFILE_COMM, tracks__comm(image->recorded->tracks), process,
+		               profile);
+	return err ? err : tags_put(PROFILE_PYTHON, version, process, profile);
 }
 
 /* Give the threads of the image a track of the profile each. */
-static int tracks_alone(const struct image *image, const uint16_t *versions,
-                        struct profile *profile, uint32_t *ids)
+static int tracks_alone(struct recorder *recorder, const struct image *image,
+                        const uint16_t *versions, uint32_t *ids)
 {
+	struct profile *profile = recorder->profile;
 	struct profile_track process = {
 		.pid = (uint32_t)image->pid,
 		.process = PROFILE_NONE,
 		/* A pid is not used again within the few nanoseconds that its execs could add. */
 		.process_key = image->id.start_ns + image->id.exec_id,
 	};
+	int err;
 
 	if (image->cmdline) {
 		process.process = profile__string(profile, image->cmdline, strlen(image->cmdline));
 		if (process.process == PROFILE_NONE)
 			return -ENOMEM;
 	}
+	err = put_tags(recorder, image, &process);
+	if (err)
+		return err;
 	return tracks__profile(image->recorded->tracks, &process,
 	                       image->two_runtimes ? versions : NULL, profile, ids);
 }
@@ -356,7 +421,7 @@ static int flush_samples(struct recorder *recorder, const struct images *images,
 		tracks = calloc(tracks__cnt(recorded->tracks), sizeof(*tracks));
 		if (!tracks)
 			return -ENOMEM;
-		err = alone ? tracks_alone(image, versions, recorder->profile, tracks)
+		err = alone ? tracks_alone(recorder, image, versions, tracks)
 		            : tracks_in_crowd(recorder, image, tracks);
 		if (!err)
 			err = flush_stacks(recorder, recorded, versions, tracks);

@@ -17,6 +17,7 @@
 
 #include "bpf/abi_event.h"
 #include "collect/images.h"
+#include "proc/labels.h"
 #include "profile/profile.h"
 #include "sym/sym.h"
 #include "util/clock.h"
@@ -35,7 +36,11 @@ struct recorder_stats {
 	const struct sym_stats *sym;
 };
 
-struct recorder *recorder__new(bool points); /* @points: keep the time line. NULL and errno */
+/*
+ * @points: keep the time line. @labels: what tells the labels of processes, must outlive the recorder;
+ * NULL: they get none. NULL and errno.
+ */
+struct recorder *recorder__new(bool points, struct labels *labels);
 /* Frees what was recorded of @images (may be NULL) too. */
 void recorder__free(struct recorder *recorder, struct images *images);
 
@@ -51,8 +56,8 @@ int recorder__symbol(struct recorder *recorder, struct images *images, uint32_t 
  */
 int recorder__lost(struct recorder *recorder, struct images *images, uint32_t index, uint32_t cnt);
 /*
- * Read from the living processes what the kernel side cut or did not send of code objects, and names of
- * threads. @all: every thread without a name, else those that are due.
+ * Read from the living processes what the kernel side cut or did not send of code objects, names of
+ * threads, and labels. @all: every thread without a name, else those that are due.
  */
 void recorder__complete(struct recorder *recorder, struct images *images, uint64_t now_ns,
                         bool all);

@@ -12,6 +12,7 @@
 #include "collect/recorder.h"
 #include "kern/kern.h"
 #include "kern/refusal.h"
+#include "proc/labels.h"
 #include "proc/process.h"
 #include "util/buf.h"
 #include "util/clock.h"
@@ -51,6 +52,7 @@ struct session {
 	struct kern *kern;
 	struct images *images;
 	struct recorder *recorder;
+	struct labels *labels; /* NULL: not wanted */
 	struct session_opts opts;
 	pid_t *pids;
 	uint32_t last_image; /* of the sample before: most often the same */
@@ -100,8 +102,10 @@ struct session *session__new(const struct session_opts *opts, enum session_error
 	session->last_image = IMAGE_NONE;
 	session->opts = *opts;
 	session->pids = calloc(opts->pid_cnt + 1, sizeof(*session->pids));
-	session->recorder = recorder__new(opts->points);
-	if (!session->pids || !session->recorder)
+	if (opts->labels)
+		session->labels = labels__new(opts->services, "");
+	session->recorder = recorder__new(opts->points, session->labels);
+	if (!session->pids || !session->recorder || (opts->labels && !session->labels))
 		goto fail;
 	if (opts->pid_cnt)
 		memcpy(session->pids, opts->pids, opts->pid_cnt * sizeof(*opts->pids));
@@ -128,6 +132,7 @@ void session__free(struct session *session)
 	if (!session)
 		return;
 	recorder__free(session->recorder, session->images);
+	labels__free(session->labels);
 	images__free(session->images);
 	kern__free(session->kern);
 	buf_free(&session->pythons);

@@ -15,6 +15,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "proc/service.h"
 #include "profile/profile.h"
 
 #define SESSION_RATE_MAX 10000
@@ -28,6 +29,9 @@ struct session_opts {
 	uint32_t rate_max_hz; /* what session__slice() may set it to; 0: rate_hz */
 	bool timed;           /* tell the CPU time of the kernel side */
 	bool points;          /* keep the time line */
+	bool labels;          /* tell what processes belong to, see proc/labels.h */
+	/* How services are called; NULL: SERVICE_DEFAULT. Must outlive the session. */
+	const struct service_rules *services;
 };
 
 /* Why a session could not start; `what` says it in words with the remedy. */
