@@ -74,9 +74,10 @@ LIB := $(O)/libpitviper.a
 ASSET_SRC := $(wildcard user/out/assets/*)
 ASSETS := $(ASSET_SRC:user/out/assets/%=$(O)/assets/%.inc)
 
-# maps.bpf.c first: libbpf's linker (1.1) keeps offset 0 for a map that was met as an extern before it
-# was met as a definition.
-BPF_SRC := bpf/maps.bpf.c $(filter-out bpf/maps.bpf.c,$(wildcard bpf/*.bpf.c))
+# Those that define shared maps first: libbpf's linker (1.1) keeps offset 0 for a map that was met as an
+# extern before it was met as a definition.
+BPF_FIRST := bpf/maps.bpf.c bpf/tick.bpf.c
+BPF_SRC := $(BPF_FIRST) $(filter-out $(BPF_FIRST),$(wildcard bpf/*.bpf.c))
 BPF_OBJ := $(BPF_SRC:%.bpf.c=$(O)/%.bpf.o)
 SKEL := $(O)/pitviper.skel.h
 

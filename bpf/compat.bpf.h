@@ -13,7 +13,7 @@
 #include <bpf/bpf_core_read.h>
 #include <bpf/bpf_helpers.h>
 
-#include "bpf/abi_event.h"
+#include "bpf/maps.bpf.h"
 
 /* include/linux/sched.h */
 #define PF_EXITING 0x00000004
@@ -21,15 +21,12 @@
 
 /*
  * The running task and its fields. A task that comes as a typed pointer is read by plain loads, a
- * sixth of the price of a helper call; bpf_get_current_task_btf() is there from 5.11 on. What is not
- * there on the running kernel is dead code to its verifier.
+ * sixth of the price of a helper call. What the running kernel has not is dead code to its verifier.
  */
-#define TASK_IS_TYPED bpf_core_enum_value_exists(enum bpf_func_id, BPF_FUNC_get_current_task_btf)
-
 #define TASK_FIELD(task, ...)                                      \
 	({                                                         \
 		typeof(___arrow(task, __VA_ARGS__)) value_;        \
-		if (TASK_IS_TYPED)                                 \
+		if (pv_task_type)                                  \
 			value_ = ___arrow(task, __VA_ARGS__);      \
 		else                                               \
 			value_ = BPF_CORE_READ(task, __VA_ARGS__); \
@@ -38,7 +35,7 @@
 
 static __always_inline struct task_struct *task_current(void)
 {
-	if (TASK_IS_TYPED)
+	if (pv_task_type)
 		return (void *)bpf_get_current_task_btf();
 	return (void *)bpf_get_current_task();
 }
@@ -150,7 +147,7 @@ static __always_inline void saved_regs_read(__u64 *regs)
 {
 	__u32 size = USER_REG_CNT * sizeof(*regs);
 
-	if (!bpf_core_enum_value_exists(enum bpf_func_id, BPF_FUNC_task_pt_regs) ||
+	if (!pv_task_type || !pv_task_regs ||
 	    bpf_probe_read_kernel(regs, size, (void *)bpf_task_pt_regs(bpf_get_current_task_btf())))
 		__builtin_memset(regs, 0, size);
 }
@@ -159,7 +156,7 @@ static __always_inline void saved_regs_read(__u64 *regs)
 /*
  * The general registers of the user code that the tick or, before it, the kernel has interrupted,
  * USER_REG_CNT of them in any order. Zeros where a kernel that the tick met does not tell
- * (bpf_task_pt_regs(), from 5.15 on).
+ * (pv_task_regs).
  */
 static __always_inline void user_regs_read(struct bpf_perf_event_data *ctx, __u64 *regs)
 {

@@ -4,6 +4,7 @@
 #include <linux/bpf.h>
 #include <bpf/bpf_helpers.h>
 
+#include "bpf/abi_call.h"
 #include "bpf/compat.bpf.h"
 #include "bpf/deferred.bpf.h"
 #include "bpf/emit.bpf.h"
@@ -37,9 +38,14 @@ struct {
 
 typedef int (*bpf_task_work_callback_t)(struct bpf_map *map, void *key, void *value);
 
-extern int bpf_task_work_schedule_resume_impl(struct task_struct *task, struct bpf_task_work *work,
+/*
+ * The kernel's function of that purpose, whose name and last argument depend on the kernel: user space
+ * puts the call in (user/kern/features.h). As an extern it would have to have one name, and libbpf
+ * would ask for CAP_SYS_ADMIN to look for it in all modules where that name is not known.
+ */
+static int (*const task_work_schedule_resume)(struct task_struct *task, struct bpf_task_work *work,
                                               void *map, bpf_task_work_callback_t callback,
-                                              void *aux) __ksym __weak;
+                                              void *aux) = (void *)PV_CALL_TASK_WORK;
 
 /*
  * The end of a recording cannot wait for a thread that may never run again. Once user space has set
@@ -173,12 +179,9 @@ static __always_inline void slot_fill(struct pv_walk *to, const struct pv_walk *
 
 __hidden bool deferred_begin(const struct pv_walk *walk, const struct pv_proc *proc)
 {
-	struct task_struct *task;
+	struct task_struct *task = bpf_get_current_task_btf();
 	__u32 first = bpf_get_smp_processor_id() * SLOT_TRIES + (__u32)walk->sample.hdr.time_ns;
 
-	if (!pv_task_work)
-		return false;
-	task = bpf_get_current_task_btf();
 	for (__u32 i = 0; i < SLOT_TRIES; i++) {
 		__u32 key = (first + i) % PV_DEFERRED_MAX;
 		struct deferred *slot = bpf_map_lookup_elem(&deferred, &key);
@@ -187,8 +190,7 @@ __hidden bool deferred_begin(const struct pv_walk *walk, const struct pv_proc *p
 			continue;
 		slot_fill(&slot->walk, walk);
 		slot->proc = *proc;
-		if (!bpf_task_work_schedule_resume_impl(task, &slot->work, &deferred, finish_walk,
-		                                        NULL))
+		if (!task_work_schedule_resume(task, &slot->work, &deferred, finish_walk, NULL))
 			return true;
 		__sync_lock_test_and_set(&slot->busy, 0);
 	}

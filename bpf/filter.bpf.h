@@ -4,32 +4,34 @@
 #define PV_FILTER_BPF_H
 
 #include "bpf/compat.bpf.h"
-#include "bpf/emit.bpf.h"
-#include "bpf/exe.bpf.h"
+#include "bpf/maps.bpf.h"
+#include "bpf/reader.bpf.h"
 
 #define PV_FILTER_PYTHON PV_COUNTER_CNT /* go on and walk */
+
+/* Tell user space of the process that runs. A global function: see tick.bpf.h. */
+int filter_tell(void);
 
 /*
  * It runs: that is the time to look again for a Python that it may have loaded, or to look at all at a
  * child that is known only as a copy of its parent. Asked ever more rarely, because the answer may have
  * been lost in a full ring.
  */
-static __always_inline void ask_again(struct pv_proc *proc, struct task_struct *task,
-                                      const struct pv_proc_id *id)
+static __always_inline void ask_again(struct pv_proc *proc)
 {
 	__u32 tick_cnt = ++proc->tick_cnt;
 
 	if (!(tick_cnt & (tick_cnt - 1)))
-		emit_unknown(task, id);
+		filter_tell();
 }
 
-/* The same by who it is. */
-static __always_inline void ask_for(struct task_struct *task, const struct pv_proc_id *id)
+/* The same by who it is: the process that runs. */
+static __always_inline void ask_for(const struct pv_proc_id *id)
 {
 	struct pv_proc *proc = bpf_map_lookup_elem(&procs, &id->tgid);
 
 	if (proc && proc_id_equal(&proc->id, id))
-		ask_again(proc, task, id);
+		ask_again(proc);
 }
 
 /*
@@ -45,10 +47,7 @@ static __always_inline __u32 filter_copy(struct task_struct *task, struct pv_pro
 	*copy = *entry;
 	if (!proc_id_equal(&entry->id, &id) || !proc_id_equal(&copy->id, &id))
 		return PV_CNT_UNKNOWN_PROCESS;
-	if (copy->state == PV_PROC_PYTHON || exe_finish(copy))
-		return PV_FILTER_PYTHON;
-	ask_again(entry, task, &id);
-	return PV_CNT_NO_STATE;
+	return PV_FILTER_PYTHON;
 }
 
 /* The outcome that the tick ends with, or PV_FILTER_PYTHON and what may be Python's in @found. */
@@ -78,7 +77,7 @@ static __always_inline __u32 filter_task(struct task_struct *task, struct pv_pro
 	/* An entry that user space wrote for an image that was since replaced is not this task's. */
 	task_proc_id(task, &id);
 	if (!proc || !proc_id_equal(&proc->id, &id) || proc->state == PV_PROC_UNDECIDED) {
-		emit_unknown(task, &id);
+		filter_tell();
 		return PV_CNT_UNKNOWN_PROCESS;
 	}
 	if (proc->state == PV_PROC_PYTHON || proc->state == PV_PROC_STARTING) {
@@ -86,7 +85,7 @@ static __always_inline __u32 filter_task(struct task_struct *task, struct pv_pro
 		return PV_FILTER_PYTHON;
 	}
 	if (proc->state == PV_PROC_NOT_PYTHON)
-		ask_again(proc, task, &id);
+		ask_again(proc);
 	return proc->state == PV_PROC_NOT_PYTHON ? PV_CNT_NOT_PYTHON : PV_CNT_UNKNOWN_LAYOUT;
 }
 

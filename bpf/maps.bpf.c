@@ -9,8 +9,9 @@ struct counters_map counters SEC(".maps");
 struct events_map events SEC(".maps");
 
 const volatile bool pv_all = false;
-const volatile bool pv_task_work = false;
 const volatile bool pv_timed = false;
+const volatile bool pv_task_type = false;
+const volatile bool pv_task_regs = false;
 const volatile __u32 pv_wake_bytes = 0;
 __u64 pv_reader_ns = 0;
 __u32 pv_reader_level = 0;

@@ -74,10 +74,11 @@ extern struct events_map events SEC(".maps");
 
 /* Sample every Python process, not only those marked PV_PROC_WANTED. */
 extern const volatile bool pv_all;
-/* The kernel can run a program in the task's own context, where it may wait for pages (6.18 on). */
-extern const volatile bool pv_task_work;
 /* Take the time that the programs need. */
 extern const volatile bool pv_timed;
+/* What the kernel has: bpf_get_current_task_btf() (5.11), bpf_task_pt_regs() (5.15). */
+extern const volatile bool pv_task_type;
+extern const volatile bool pv_task_regs;
 /* Bytes of unread records in the ring at which the reader is woken early. */
 extern const volatile __u32 pv_wake_bytes;
 

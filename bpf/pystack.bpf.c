@@ -617,11 +617,9 @@ __hidden void pystack_walk(struct pv_walk *walk, const struct pv_layout *layout)
 
 	if (pystack_begin(walk, layout))
 		return;
-	/* Stands if the walk does not come to an end of its own. */
-	walk->outcome = PV_CNT_TRUNCATED;
+	pystack_set_out(walk);
 	bpf_loop(PV_WALK_MAX, walk_one, &ctx, 0);
-	if (walk->outcome == PV_CNT_TRUNCATED && (walk->from_cframe || walk->from_register))
-		walk->outcome = PV_CNT_TORN;
+	pystack_arrive(walk);
 }
 
 __hidden void pystack_finish(struct pv_walk *walk)

@@ -140,8 +140,23 @@ void pystack_walk(struct pv_walk *walk, const struct pv_layout *layout);
  */
 void pystack_finish(struct pv_walk *walk);
 
-/* Parts of it, for tests: begin, then step until it returns 1. */
+/*
+ * Parts of it, for other drivers: begin; unless that returns 1 set out, step until it returns 1 or
+ * PV_WALK_MAX times, and arrive.
+ */
 int pystack_begin(struct pv_walk *walk, const struct pv_layout *layout);
 int pystack_step(struct pv_walk *walk, const struct pv_layout *layout);
+
+static __always_inline void pystack_set_out(struct pv_walk *walk)
+{
+	/* Stands if the walk does not come to an end of its own. */
+	walk->outcome = PV_CNT_TRUNCATED;
+}
+
+static __always_inline void pystack_arrive(struct pv_walk *walk)
+{
+	if (walk->outcome == PV_CNT_TRUNCATED && (walk->from_cframe || walk->from_register))
+		walk->outcome = PV_CNT_TORN;
+}
 
 #endif

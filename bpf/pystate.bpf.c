@@ -89,40 +89,10 @@ static __always_inline __u64 gilstate_key_read(const struct pv_proc *proc, __u64
 	return tss.is_initialized ? tsd_read(&proc->tsd, tp, tss.key, fault) : 0;
 }
 
-/* Where a search through the thread states of 2.7 has got to. */
-struct states {
-	__u64 interp;
-	__u64 tstate;
-	__u64 tp;
-	__u64 found;
-	__u32 thread_id; /* offset */
-	__u32 pad;
-	struct pv_fault fault;
-};
-
 /* 2.7 Include/pystate.h: PyInterpreterState.next, .tstate_head; PyThreadState.next */
 #define INTERP_NEXT        0
 #define INTERP_TSTATE_HEAD 8
 #define TSTATE_NEXT        0
-
-static long states_step(__u32 index, void *data)
-{
-	struct states *states = data;
-
-	if (!states->tstate) {
-		states->interp = read_u64(&states->fault, states->interp + INTERP_NEXT);
-		if (!states->interp)
-			return 1;
-		states->tstate = read_u64(&states->fault, states->interp + INTERP_TSTATE_HEAD);
-		return 0;
-	}
-	if (read_u64(&states->fault, states->tstate + states->thread_id) == states->tp) {
-		states->found = states->tstate;
-		return 1;
-	}
-	states->tstate = read_u64(&states->fault, states->tstate + TSTATE_NEXT);
-	return 0;
-}
 
 /*
  * The newest state of the newest interpreter that was made on this thread: where a sub-interpreter
@@ -131,16 +101,24 @@ static long states_step(__u32 index, void *data)
 static __always_inline __u64 states_find(const struct pv_proc *proc, const struct pv_layout *layout,
                                          __u64 tp, struct pv_fault *fault)
 {
-	struct states states = { .tp = tp, .thread_id = layout->tstate.thread_id };
+	__u64 interp = read_u64(fault, proc->interp_head), tstate;
 
-	states.interp = read_u64(fault, proc->interp_head);
-	if (!states.interp)
+	if (!interp)
 		return 0;
-	states.tstate = read_u64(fault, states.interp + INTERP_TSTATE_HEAD);
-	bpf_loop(PV_STATES_MAX, states_step, &states, 0);
-	if (!states.found && states.fault.len)
-		*fault = states.fault;
-	return states.found;
+	tstate = read_u64(fault, interp + INTERP_TSTATE_HEAD);
+	for (int i = 0; i < PV_STATES_MAX; i++) {
+		if (!tstate) {
+			interp = read_u64(fault, interp + INTERP_NEXT);
+			if (!interp)
+				return 0;
+			tstate = read_u64(fault, interp + INTERP_TSTATE_HEAD);
+			continue;
+		}
+		if (read_u64(fault, tstate + layout->tstate.thread_id) == tp)
+			return tstate;
+		tstate = read_u64(fault, tstate + TSTATE_NEXT);
+	}
+	return 0;
 }
 
 /* Whose is the state that holds the GIL? */
@@ -170,23 +148,6 @@ static __always_inline enum holder holder_by_stack(const struct pv_layout *layou
 	return cframe >= thread->sp && cframe < thread->stack_top ? HOLDER_OURS : HOLDER_OTHER;
 }
 
-struct scan_ctx {
-	const __u64 *words;
-	__u64 wanted;
-	__u32 cnt;
-	bool found;
-};
-
-static long scan_one(__u32 index, void *data)
-{
-	struct scan_ctx *ctx = data;
-
-	if (index >= ctx->cnt || index >= PV_STACK_SCAN / sizeof(__u64))
-		return 1;
-	ctx->found = ctx->words[index] == ctx->wanted;
-	return ctx->found;
-}
-
 /*
  * Up to 3.9: whoever calls the eval loop has the frame object that runs in a register of the caller's,
  * which the loop saves on its stack. Needs sp to be known.
@@ -195,20 +156,29 @@ static __always_inline bool frame_is_on_stack(const struct pv_layout *layout,
                                               const struct pv_thread *thread, __u64 tstate,
                                               struct pv_fault *fault)
 {
-	__u64 len = thread->stack_top - thread->sp;
-	struct scan_ctx ctx = { .words = thread->scratch };
+	__u64 len = thread->stack_top - thread->sp, cnt, wanted, differs, hit = 0;
 
 	if (!thread->scratch || layout->tstate.frame == PV_NO_FIELD || !thread->sp ||
 	    thread->sp >= thread->stack_top)
 		return false;
-	ctx.wanted = read_u64(fault, tstate + layout->tstate.frame);
-	if (len > PV_STACK_SCAN)
-		len = PV_STACK_SCAN;
-	if (!ctx.wanted || bpf_probe_read_user(thread->scratch, len, (void *)thread->sp))
+	wanted = read_u64(fault, tstate + layout->tstate.frame);
+	if (len >= PV_STACK_SCAN)
+		len = PV_STACK_SCAN - sizeof(__u64);
+	if (!wanted)
 		return false;
-	ctx.cnt = len / sizeof(__u64);
-	bpf_loop(PV_STACK_SCAN / sizeof(__u64), scan_one, &ctx, 0);
-	return ctx.found;
+	/* Bounded where it is used: before 5.12 the verifier forgets a bound that goes by the stack. */
+	asm volatile("" : "+r"(len));
+	len &= PV_STACK_SCAN - 1;
+	if (bpf_probe_read_user(thread->scratch, len, (void *)thread->sp))
+		return false;
+	/* Without branches, which would be as many paths for the verifier to follow. */
+	cnt = len / sizeof(__u64);
+	for (__u64 i = 0; i < PV_STACK_SCAN / sizeof(__u64); i++) {
+		differs = thread->scratch[i] ^ wanted;
+		/* The top bit: is it no different, and not beyond the end? */
+		hit |= ~(differs | -differs) & (i - cnt);
+	}
+	return hit >> 63;
 }
 
 /*
@@ -220,10 +190,13 @@ static __always_inline bool holder_is_ours(const struct pv_layout *layout,
                                            const struct pv_thread *thread, __u64 tstate,
                                            __u64 first, struct pv_fault *fault)
 {
-	if (read_u64(fault, tstate + layout->tstate.thread_id) == thread->tp)
-		return !first || first == tstate || !thread->scratch ||
-		       frame_is_on_stack(layout, thread, tstate, fault);
-	return !first && frame_is_on_stack(layout, thread, tstate, fault);
+	if (read_u64(fault, tstate + layout->tstate.thread_id) == thread->tp) {
+		if (!first || first == tstate || !thread->scratch)
+			return true;
+	} else if (first) {
+		return false;
+	}
+	return frame_is_on_stack(layout, thread, tstate, fault);
 }
 
 /* Up to 3.11 one word names the holder of the GIL. 0: that is another thread, or nobody. */

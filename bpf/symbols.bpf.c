@@ -200,12 +200,6 @@ static __always_inline void symbol_fill(struct symbol_scratch *s, const struct p
 	RECORD(s)->table_len = part_copy(s, &part, at, TABLE_MASK, PV_SYMBOL_TABLE_CUT);
 }
 
-struct send_ctx {
-	struct pv_walk *walk;
-	const struct pv_layout *layout;
-	const struct pv_proc *proc;
-};
-
 /* May this CPU send one more now? */
 static __always_inline bool send_may(struct symbol_scratch *s)
 {
@@ -218,65 +212,56 @@ static __always_inline bool send_may(struct symbol_scratch *s)
 	return s->sent_cnt++ < SEND_PER_S_MAX;
 }
 
-static long send_one(__u32 index, void *data)
+__hidden void symbols_send(struct pv_walk *walk, const struct pv_layout *layout,
+                           const struct pv_proc *proc, __u32 index)
 {
-	struct send_ctx *ctx = data;
 	struct symbol_scratch *s;
 	struct seen_set *set;
 	__u64 code, tag, size;
 	__u32 zero = 0, fp, len;
 
 	if (index >= PV_NEW_CODE_MAX)
-		return 1;
-	code = ctx->walk->new_codes[index].code;
-	fp = ctx->walk->new_codes[index].fp;
-	tag = seen_tag(ctx->walk, fp);
+		return;
+	code = walk->new_codes[index].code;
+	fp = walk->new_codes[index].fp;
+	tag = seen_tag(walk, fp);
 	s = bpf_map_lookup_elem(&symbol_scratch, &zero);
 	set = seen_set(code);
 	if (!s || !set || seen_has(set, code, tag))
-		return 0;
+		return;
 	if (!send_may(s)) {
 		count(PV_CNT_SYMBOL_DEFERRED);
-		ctx->walk->symbols_lack = 1;
-		return 0;
+		walk->symbols_lack = 1;
+		return;
 	}
-	len = ctx->layout->code.read_len;
+	len = layout->code.read_len;
 	if (len > PV_CODE_READ_MAX || bpf_probe_read_user(s->head, len, (void *)code)) {
 		count(PV_CNT_SYMBOL_UNREADABLE);
-		ctx->walk->symbols_lack = 1;
-		return 0;
+		walk->symbols_lack = 1;
+		return;
 	}
-	emit_header(&RECORD(s)->hdr, PV_EVENT_SYMBOL, task_current(), &ctx->proc->id);
-	RECORD(s)->layout = ctx->proc->layout;
+	emit_header(&RECORD(s)->hdr, PV_EVENT_SYMBOL, task_current(), &proc->id);
+	RECORD(s)->layout = proc->layout;
 	RECORD(s)->code = code;
 	RECORD(s)->fp = fp;
 	RECORD(s)->flags = 0;
 	RECORD(s)->name_len = 0;
 	RECORD(s)->file_len = 0;
 	RECORD(s)->table_len = 0;
-	symbol_fill(s, ctx->layout);
+	symbol_fill(s, layout);
 	size = RECORD(s)->name_len + RECORD(s)->file_len + RECORD(s)->table_len;
 	if (size > PAYLOAD_ROOM)
-		return 0;
+		return;
 	if (emit_from_tick(s->out, sizeof(struct pv_symbol) + size, false)) {
 		count(PV_CNT_SYMBOL_RING_FULL);
-		return 0;
+		return;
 	}
 	/* Whatever flag: a part is missing. */
 	if (RECORD(s)->flags)
-		ctx->walk->symbols_lack = 1;
+		walk->symbols_lack = 1;
 	count(RECORD(s)->flags & PV_SYMBOL_UNREADABLE ? PV_CNT_SYMBOL_UNREADABLE
 	                                              : PV_CNT_SYMBOL_SENT);
 	set->way[1] = set->way[0];
 	set->way[0].code = code;
 	set->way[0].tag = tag;
-	return 0;
-}
-
-__hidden void symbols_send(struct pv_walk *walk, const struct pv_layout *layout,
-                           const struct pv_proc *proc)
-{
-	struct send_ctx ctx = { walk, layout, proc };
-
-	bpf_loop(walk->new_cnt, send_one, &ctx, 0);
 }

@@ -13,7 +13,8 @@
 
 /* Was code object (@code, @fp) sent by this CPU? If not, note it in @walk if there is room. */
 bool symbols_note(struct pv_walk *walk, __u64 code, __u32 fp);
-/* Send what was noted. @proc: whose code objects they are. */
-void symbols_send(struct pv_walk *walk, const struct pv_layout *layout, const struct pv_proc *proc);
+/* Send number @index of what was noted. @proc: whose code objects they are. */
+void symbols_send(struct pv_walk *walk, const struct pv_layout *layout, const struct pv_proc *proc,
+                  __u32 index);
 
 #endif

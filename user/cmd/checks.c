@@ -12,14 +12,13 @@
 #include <unistd.h>
 
 #include "collect/session.h"
+#include "kern/features.h"
 #include "kern/kern.h"
 #include "kern/probe.h"
 #include "kern/refusal.h"
 #include "util/buf.h"
 #include "util/caps.h"
 #include "util/file.h"
-
-#define KERNEL(major, minor) ((major)*1000 + (minor))
 
 static void found(struct finding *finding, enum verdict verdict, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
@@ -78,37 +77,28 @@ static bool read_number(const char *path, long *number)
 	return good;
 }
 
-/* major * 1000 + minor; 0: cannot be told. */
-static int kernel_version(struct utsname *name)
-{
-	int major, minor;
-
-	if (uname(name) || sscanf(name->release, "%d.%d", &major, &minor) != 2)
-		return 0;
-	return KERNEL(major, minor);
-}
-
 static void look_kernel(struct finding *finding)
 {
 	struct utsname name = { 0 };
-	int version = kernel_version(&name);
+	struct features features;
+	int err = features_probe(&features);
 
+	uname(&name);
 	finding->is_kernel = true;
-	/* bpf_loop(): the walk is repeated with it. */
-	if (version < KERNEL(5, 17)) {
-		found(finding, CHECK_MISSING, "%s; 5.17 is the oldest that works", name.release);
-		mend(finding, "install a newer kernel");
+	if (err == -EINVAL) {
+		found(finding, CHECK_MISSING, "PITVIPER_WITHOUT names what is no optional feature");
 		return;
 	}
-	found(finding, CHECK_OK, "%s: ring buffer, bpf_loop", name.release);
-}
-
-static void look_pages(struct finding *finding)
-{
-	if (kern_waits_for_pages())
-		found(finding, CHECK_OK, "waited for, in the context of the thread");
-	else
-		found(finding, CHECK_OK, "not waited for, marked [unreadable] (Linux 6.18 can)");
+	/* Without its type data nothing can be told; that has a row of its own. */
+	for (int i = 0; !err && i < FEATURE_CNT; i++) {
+		if (features.has[i] || feature_rows[i].without)
+			continue;
+		found(finding, CHECK_MISSING, "%s: it lacks the %s", name.release,
+		      feature_rows[i].name);
+		mend(finding, "install Linux 5.10 or newer");
+		return;
+	}
+	found(finding, CHECK_OK, "%s", name.release);
 }
 
 static void look_arch(struct finding *finding)
@@ -310,9 +300,8 @@ static void look_probe(struct finding *finding)
 }
 
 const struct check checks[] = {
-	{ "kernel", look_kernel, "The programs need the BPF ring buffer and what came with it." },
-	{ "pages not in memory", look_pages,
-	  "Parts of a stack may be swapped out when a tick wants to read it." },
+	{ "kernel", look_kernel,
+	  "What it lacks of what pitviper needs, or does without: see below." },
 	{ "architecture", look_arch, "Registers and thread pointers differ between machines." },
 	{ "kernel type data (BTF)", look_btf,
 	  "It tells the programs where this kernel keeps what." },

@@ -9,6 +9,7 @@
 #include "cmd/exit.h"
 #include "cmd/opt.h"
 #include "cmd/tty.h"
+#include "kern/features.h"
 
 struct doctor_config {
 	bool verbose;
@@ -31,7 +32,8 @@ static const struct opt_spec spec = {
 	.row_cnt = sizeof(rows) / sizeof(rows[0]),
 };
 
-#define NAME_COLUMNS 26
+#define NAME_COLUMNS    26
+#define FEATURE_COLUMNS 31
 
 static void print_check(const struct check *check, const struct finding *finding, bool verbose,
                         bool colour)
@@ -48,6 +50,25 @@ static void print_check(const struct check *check, const struct finding *finding
 		printf("%9s-> %s\n", "", finding->remedy);
 }
 
+/* What the kernel has of all that pitviper makes use of, and what is done about the rest. */
+static void print_features(void)
+{
+	struct features features;
+
+	if (features_probe(&features))
+		return;
+	puts("\nThis kernel:");
+	for (int i = 0; i < FEATURE_CNT; i++) {
+		const struct feature_row *row = &feature_rows[i];
+
+		printf("%-7s  %-*s  %s\n", features.has[i] ? "has" : "lacks", FEATURE_COLUMNS,
+		       row->name,
+		       features.has[i] ? row->with
+		       : row->without  ? row->without
+		                       : "nothing does in its place");
+	}
+}
+
 static int doctor(const struct doctor_config *config)
 {
 	bool colour = tty_can_colour(STDOUT_FILENO);
@@ -62,6 +83,7 @@ static int doctor(const struct doctor_config *config)
 		if (finding.verdict == CHECK_MISSING && code != EXIT_NO_BPF)
 			code = finding.is_kernel ? EXIT_NO_BPF : EXIT_NOT_PERMITTED;
 	}
+	print_features();
 	puts(code ? "\nrecord cannot work here until what is missing is mended."
 	          : "\nrecord works here.");
 	return code;

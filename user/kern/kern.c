@@ -12,9 +12,10 @@
 #include <unistd.h>
 
 #include <bpf/bpf.h>
-#include <bpf/btf.h>
 #include <bpf/libbpf.h>
 
+#include "kern/driver.h"
+#include "kern/features.h"
 #include "kern/refusal.h"
 #include "kern/ticks.h"
 #include "pitviper.skel.h"
@@ -35,7 +36,9 @@
 #define LOG_MAX 4096
 
 struct kern {
+	struct features features;
 	struct pitviper *skel;
+	struct bpf_program *sampler; /* the one that was chosen */
 	struct ring_buffer *ring;
 	struct bpf_link *links[3];
 	struct ticks *ticks;
@@ -74,33 +77,35 @@ static uint32_t ring_bytes(uint32_t rate_hz, int cpu_cnt)
 	return bytes;
 }
 
-bool kern_waits_for_pages(void)
+static int kern_open(struct kern *kern, const struct kern_opts *opts)
 {
-	struct btf *btf = btf__load_vmlinux_btf();
-	bool has = btf && btf__find_by_name_kind(btf, "bpf_task_work_schedule_resume_impl",
-	                                         BTF_KIND_FUNC) > 0;
+	uint32_t rate_hz = opts->rate_max_hz > opts->rate_hz ? opts->rate_max_hz : opts->rate_hz;
+	uint32_t bytes = ring_bytes(rate_hz, libbpf_num_possible_cpus());
+	struct pitviper *skel = kern->skel = pitviper__open();
 
-	btf__free(btf);
-	return has;
+	if (!skel)
+		return -errno;
+	skel->rodata->pv_all = opts->all;
+	skel->rodata->pv_wake_bytes = bytes / RING_WAKE_DIV;
+	skel->rodata->pv_timed = opts->timed;
+	kern->sampler = driver_choose(&kern->features, skel);
+	return bpf_map__set_max_entries(skel->maps.events, bytes);
 }
 
 static int kern_load(struct kern *kern, const struct kern_opts *opts)
 {
-	uint32_t rate_hz = opts->rate_max_hz > opts->rate_hz ? opts->rate_max_hz : opts->rate_hz;
-	uint32_t bytes = ring_bytes(rate_hz, libbpf_num_possible_cpus());
 	int err;
 
-	kern->skel = pitviper__open();
-	if (!kern->skel)
-		return -errno;
-	kern->skel->rodata->pv_all = opts->all;
-	kern->skel->rodata->pv_wake_bytes = bytes / RING_WAKE_DIV;
-	kern->skel->rodata->pv_timed = opts->timed;
-	kern->skel->rodata->pv_task_work = kern_waits_for_pages();
-	err = bpf_map__set_max_entries(kern->skel->maps.events, bytes);
+	err = features_probe(&kern->features);
+	if (!err)
+		err = driver_prepare(&kern->features);
 	if (err)
 		return err;
-	return pitviper__load(kern->skel);
+	err = kern_open(kern, opts);
+	if (!err)
+		err = pitviper__load(kern->skel);
+	driver_forget();
+	return err;
 }
 
 static int kern_attach(struct kern *kern)
@@ -232,7 +237,7 @@ int kern__start_ticks(struct kern *kern, char *what, size_t what_len)
 {
 	int err;
 
-	kern->ticks = ticks__new(kern->skel->progs.sample_tick, NSEC_PER_SEC / kern->rate_hz);
+	kern->ticks = ticks__new(kern->sampler, NSEC_PER_SEC / kern->rate_hz);
 	if (!kern->ticks)
 		return -errno;
 	err = ticks__follow(kern->ticks);

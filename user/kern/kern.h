@@ -78,8 +78,6 @@ int kern__del_proc(struct kern *kern, const struct pv_proc_id *id);
  */
 int kern__each_process(struct kern *kern, int (*fn)(void *ctx, const struct pv_listed *listed),
                        void *ctx);
-/* Can this kernel finish a walk that meets pages which are not in memory? (6.18 on) */
-bool kern_waits_for_pages(void);
 /* Sums over all CPUs; @cnt[PV_CNT_...]. @spent_ns (may be NULL): CPU time of the programs, if timed. */
 int kern__counters(struct kern *kern, uint64_t cnt[PV_COUNTER_CNT], uint64_t *spent_ns);
 

@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "kern/driver.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+
+#include "bpf/abi_call.h"
+#include "pitviper.skel.h"
+
+/* What libbpf knows our handler of sampling programs by; there is one at most. */
+static int handler;
+
+/* @cookie: the number of the function that is called. */
+static int complete_calls(struct bpf_program *prog, struct bpf_prog_load_opts *opts, long cookie)
+{
+	size_t cnt = bpf_program__insn_cnt(prog);
+	struct bpf_insn *insns = malloc(cnt * sizeof(*insns));
+	int err;
+
+	(void)opts;
+	if (!insns)
+		return -ENOMEM;
+	memcpy(insns, bpf_program__insns(prog), cnt * sizeof(*insns));
+	for (size_t i = 0; i < cnt; i++) {
+		if (insns[i].code != (BPF_JMP | BPF_CALL) || insns[i].src_reg ||
+		    insns[i].imm != PV_CALL_TASK_WORK)
+			continue;
+		insns[i].src_reg = BPF_PSEUDO_KFUNC_CALL;
+		insns[i].imm = (int)cookie;
+	}
+	err = bpf_program__set_insns(prog, insns, cnt);
+	free(insns);
+	return err;
+}
+
+int driver_prepare(const struct features *features)
+{
+	LIBBPF_OPTS(libbpf_prog_handler_opts, opts, .cookie = features->task_work,
+	            .prog_prepare_load_fn = complete_calls);
+
+	handler = libbpf_register_prog_handler("perf_event", BPF_PROG_TYPE_PERF_EVENT, 0, &opts);
+	return handler < 0 ? handler : 0;
+}
+
+struct bpf_program *driver_choose(const struct features *features, struct pitviper *skel)
+{
+	struct bpf_program *const rows[] = {
+		skel->progs.sample_tick_calls,
+		skel->progs.sample_tick_loop,
+		skel->progs.sample_tick_wait,
+	};
+	struct bpf_program *chosen = skel->progs.sample_tick_calls;
+
+	if (features->has[FEATURE_LOOP])
+		chosen = skel->progs.sample_tick_loop;
+	/* Which takes the other two: where pages are waited for, the walk is repeated by bpf_loop(). */
+	if (features->has[FEATURE_LOOP] && features->has[FEATURE_TASK_WORK] &&
+	    features->has[FEATURE_TASK_TYPE])
+		chosen = skel->progs.sample_tick_wait;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++)
+		bpf_program__set_autoload(rows[i], rows[i] == chosen);
+	skel->rodata->pv_task_type = features->has[FEATURE_TASK_TYPE];
+	skel->rodata->pv_task_regs = features->has[FEATURE_TASK_REGS];
+	/* Memory that nobody would use. */
+	if (chosen != skel->progs.sample_tick_wait)
+		bpf_map__set_max_entries(skel->maps.deferred, 1);
+	return chosen;
+}
+
+void driver_forget(void)
+{
+	libbpf_unregister_prog_handler(handler);
+}

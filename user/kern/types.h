@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * types.h - what the kernel's own type data (BTF) says of its functions and enumerations.
+ *
+ * Of the kernel itself, not of modules, which takes no more than read access to a file. Any thread.
+ */
+#ifndef PV_KERN_TYPES_H
+#define PV_KERN_TYPES_H
+
+#include <stdbool.h>
+
+struct btf;
+
+/* The number of a function; 0: there is none of that name. */
+int types_function(const struct btf *btf, const char *name);
+/* Has the enumeration a value of that name? */
+bool types_has_value(const struct btf *btf, const char *enumeration, const char *value);
+
+#endif
