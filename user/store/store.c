@@ -198,11 +198,12 @@ static bool has_log(const struct store *store)
 	return has;
 }
 
-static int open_reader(struct store *store, int *version)
+/* @look: at the file itself first. */
+static int open_reader(struct store *store, bool look, int *version)
 {
-	enum open_kind kind;
+	enum open_kind kind = OPEN_SQLITE;
 	struct stat st;
-	int err = open_look(store->path, &kind);
+	int err = look ? open_look(store->path, &kind) : 0;
 
 	if (err)
 		return err;
@@ -227,10 +228,10 @@ static int open_reader(struct store *store, int *version)
 	return 0;
 }
 
-struct store *store__open_read(const char *path, char *what, size_t what_len)
+static struct store *open_read(const char *path, bool look, char *what, size_t what_len)
 {
 	struct store *store = alloc(path);
-	int version = 0, err = store ? open_reader(store, &version) : -errno;
+	int version = 0, err = store ? open_reader(store, look, &version) : -errno;
 
 	if (!err)
 		return store;
@@ -238,6 +239,16 @@ struct store *store__open_read(const char *path, char *what, size_t what_len)
 	store__close(store);
 	errno = -err;
 	return NULL;
+}
+
+struct store *store__open_read(const char *path, char *what, size_t what_len)
+{
+	return open_read(path, true, what, what_len);
+}
+
+struct store *store__open_beside(const char *path, char *what, size_t what_len)
+{
+	return open_read(path, false, what, what_len);
 }
 
 static void free_run(struct store_run *run)

@@ -50,6 +50,11 @@ struct store *store__open(const char *path, const struct store_opts *opts, char 
                           size_t what_len);
 /* Open for reading only, what others write meanwhile too. The same errors. */
 struct store *store__open_read(const char *path, char *what, size_t what_len);
+/*
+ * The same of a file that this process has open for writing. The other call looks at the file by itself
+ * first, and the end of that takes the locks away that the process has on it (fcntl(2)).
+ */
+struct store *store__open_beside(const char *path, char *what, size_t what_len);
 void store__close(struct store *store);
 const char *store__path(const struct store *store);
 
