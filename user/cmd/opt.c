@@ -13,12 +13,14 @@
 #define NAME_MAX_LEN 32 /* names longer than this are near to nothing */
 #define NAMES_MAX    64
 #define HELP_COLUMN  28
+#define HELP_LINE    42 /* of it, before " (default: )" */
+#define SHOWN_MAX    320
 
 struct parse {
 	const struct opt_spec *spec;
 	char **argv; /* the next word */
 	void *config;
-	char shown[NAME_MAX_LEN + 3]; /* the option as it was written, for messages */
+	char shown[SHOWN_MAX]; /* the option as it was written, for messages */
 };
 
 static unsigned int min_uint(unsigned int a, unsigned int b)
@@ -155,6 +157,82 @@ static bool parse_seconds(const char *text, uint64_t *out_ns)
 	return *out_ns > 0;
 }
 
+/* A whole number and one of the letters of @units, whose worth is @worth[]. False: not so, or 0. */
+static bool parse_unit(const char *text, const char *units, const uint64_t *worth, uint64_t *out)
+{
+	size_t len = strlen(text);
+	const char *unit = len ? strchr(units, text[len - 1]) : NULL;
+
+	if (!unit || !parse_number(text, text + len - 1, UINT64_MAX / 1000, out) || !*out ||
+	    *out > UINT64_MAX / worth[unit - units])
+		return false;
+	*out *= worth[unit - units];
+	return true;
+}
+
+static bool parse_size(const char *text, uint64_t *out)
+{
+	static const uint64_t worth[] = { 1ull << 10, 1ull << 20, 1ull << 30, 1ull << 40 };
+
+	return parse_unit(text, "KMGT", worth, out);
+}
+
+static bool parse_span(const char *text, uint64_t *out_ns)
+{
+	static const uint64_t worth[] = { NSEC_PER_SEC, 60 * NSEC_PER_SEC, 3600 * NSEC_PER_SEC,
+		                          86400 * NSEC_PER_SEC };
+
+	return parse_unit(text, "smhd", worth, out_ns);
+}
+
+/* "0.5%" */
+static bool parse_percent(const char *text, uint32_t *out)
+{
+	const char *sign = strchr(text, '%');
+	uint64_t value = 0, unit = 10000;
+	bool dot = false;
+
+	if (!sign || sign[1] || sign == text)
+		return false;
+	for (; text < sign; text++) {
+		if (*text == '.' && !dot) {
+			dot = true;
+			continue;
+		}
+		if (!isdigit((unsigned char)*text) || value > 1000000)
+			return false;
+		if (dot)
+			unit /= 10;
+		value = dot ? value + (uint64_t)(*text - '0') * unit
+		            : value * 10 + (uint64_t)(*text - '0') * unit;
+	}
+	*out = (uint32_t)value;
+	return value > 0 && value <= 1000000;
+}
+
+/* The kinds with a unit. */
+static enum opt_outcome store_measure(struct parse *parse, const struct opt_row *row,
+                                      const char *value)
+{
+	void *member = (char *)parse->config + row->member;
+
+	if (row->kind == OPT_SIZE) {
+		if (parse_size(value, member))
+			return OPT_GO;
+		log_error("%s: '%s' is not a size (as 64M or 2G)", parse->shown, value);
+	} else if (row->kind == OPT_SPAN) {
+		if (parse_span(value, member))
+			return OPT_GO;
+		log_error("%s: '%s' is not a span of time (as 10s, 15m, 12h or 7d)", parse->shown,
+		          value);
+	} else {
+		if (parse_percent(value, member))
+			return OPT_GO;
+		log_error("%s: '%s' is not a percentage above 0 (as 0.5%%)", parse->shown, value);
+	}
+	return bad(parse);
+}
+
 static enum opt_outcome store(struct parse *parse, const struct opt_row *row, const char *value)
 {
 	char *member = (char *)parse->config + row->member;
@@ -186,6 +264,10 @@ static enum opt_outcome store(struct parse *parse, const struct opt_row *row, co
 		}
 		log_error("%s: the %s is empty", parse->shown, row->metavar);
 		return bad(parse);
+	case OPT_SIZE:
+	case OPT_SPAN:
+	case OPT_PERCENT:
+		return store_measure(parse, row, value);
 	case OPT_PIDS:
 		if (parse_pids(value, (struct opt_pids *)member))
 			return OPT_GO;
@@ -206,8 +288,8 @@ static enum opt_outcome store(struct parse *parse, const struct opt_row *row, co
 
 static bool has_value(const struct opt_row *row)
 {
-	return row->kind == OPT_UINT || row->kind == OPT_SECONDS || row->kind == OPT_STRING ||
-	       row->kind == OPT_PIDS;
+	return row->kind != OPT_FLAG && row->kind != OPT_HELP && row->kind != OPT_LATER &&
+	       row->kind != OPT_IGNORED;
 }
 
 /* @value: what was attached to the option, NULL: nothing. Takes the next word if one is needed. */
@@ -347,10 +429,60 @@ enum opt_outcome opt_parse(const struct opt_spec *spec, char **argv, void *confi
 	return OPT_GO;
 }
 
+void opt_defaults(const struct opt_spec *spec, void *config)
+{
+	struct parse parse = { .spec = spec, .config = config };
+
+	for (size_t i = 0; i < spec->row_cnt; i++)
+		if (spec->rows[i].initial)
+			store(&parse, &spec->rows[i], spec->rows[i].initial);
+}
+
+/* "yes" or "no". False: neither. */
+static bool parse_flag(const char *text, bool *out)
+{
+	*out = !strcmp(text, "yes");
+	return *out || !strcmp(text, "no");
+}
+
+enum opt_outcome opt_set(const struct opt_spec *spec, const char *where, const char *name,
+                         const char *value, void *config)
+{
+	struct parse parse = { .spec = spec, .config = config };
+	const char *names[NAMES_MAX + 1] = { 0 };
+	const char *near;
+	size_t cnt = 0;
+
+	snprintf(parse.shown, sizeof(parse.shown), "%s: %s", where, name);
+	for (size_t i = 0; i < spec->row_cnt; i++) {
+		const struct opt_row *row = &spec->rows[i];
+
+		if (!row->in_file)
+			continue;
+		if (cnt < NAMES_MAX)
+			names[cnt++] = row->long_name;
+		if (strcmp(row->long_name, name) != 0)
+			continue;
+		if (row->kind != OPT_FLAG)
+			return store(&parse, row, value);
+		if (parse_flag(value, (bool *)((char *)config + row->member)))
+			return OPT_GO;
+		log_error("%s: '%s' is neither yes nor no", parse.shown, value);
+		return OPT_BAD;
+	}
+	near = opt_nearest(name, names);
+	if (near)
+		log_error("%s: unknown key '%s'; did you mean '%s'?", where, name, near);
+	else
+		log_error("%s: unknown key '%s'; 'pitviper %s --help' lists them", where, name,
+		          spec->command);
+	return OPT_BAD;
+}
+
 static void help_row(const struct opt_row *row, FILE *stream)
 {
 	const char *line = row->help;
-	int width = 0;
+	int width = 0, len;
 
 	if (row->section)
 		fprintf(stream, "\n%s:\n", row->section);
@@ -363,7 +495,7 @@ static void help_row(const struct opt_row *row, FILE *stream)
 	if (row->metavar)
 		width += fprintf(stream, " %s", row->metavar);
 	for (;;) {
-		int len = (int)strcspn(line, "\n");
+		len = (int)strcspn(line, "\n");
 
 		if (width > HELP_COLUMN - 2) {
 			fputc('\n', stream);
@@ -375,6 +507,10 @@ static void help_row(const struct opt_row *row, FILE *stream)
 		line += len + 1;
 		width = HELP_COLUMN;
 	}
+	if (row->initial && len + (int)strlen(row->initial) > HELP_LINE)
+		fprintf(stream, "\n%*s(default: %s)", HELP_COLUMN, "", row->initial);
+	else if (row->initial)
+		fprintf(stream, " (default: %s)", row->initial);
 	fputc('\n', stream);
 }
 

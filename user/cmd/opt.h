@@ -9,7 +9,8 @@
  *	};
  *
  * A config member of another type than the kind stores does not compile. Accepted: --rate 99,
- * --rate=99, -r 99, -r99, and clusters (-st, -str99). Parsing ends at "--".
+ * --rate=99, -r 99, -r99, and clusters (-st, -str99). Parsing ends at "--". A row that is marked
+ * `in_file` is a key of the command's configuration file as well: see conf.h.
  */
 #ifndef PV_CMD_OPT_H
 #define PV_CMD_OPT_H
@@ -40,6 +41,9 @@ enum opt_kind {
 	OPT_UINT,    /* uint32_t from min to max */
 	OPT_SECONDS, /* more than 0, fractions too, or "unlimited": uint64_t in ns; unlimited: 0 */
 	OPT_STRING,  /* const char *, points into argv */
+	OPT_SIZE,    /* uint64_t, bytes: a whole number and K, M, G or T (of 1024) */
+	OPT_SPAN,    /* uint64_t, ns: a whole number and s, m, h or d */
+	OPT_PERCENT, /* uint32_t, millionths: more than 0%, up to 100% */
 	OPT_PIDS,    /* struct opt_pids: 1,2,3; may be given again */
 	OPT_HELP,    /* print the help */
 	OPT_LATER,   /* known from elsewhere and not there yet: refused with `help` as the reason */
@@ -50,6 +54,9 @@ typedef bool opt_type_FLAG;
 typedef uint32_t opt_type_UINT;
 typedef uint64_t opt_type_SECONDS;
 typedef const char *opt_type_STRING;
+typedef uint64_t opt_type_SIZE;
+typedef uint64_t opt_type_SPAN;
+typedef uint32_t opt_type_PERCENT;
 typedef struct opt_pids opt_type_PIDS;
 
 #define OPT_MEMBER_TYPE(config, field) __typeof__(((struct config *)0)->field)
@@ -83,6 +90,9 @@ struct opt_row {
 	const char *help;    /* lines are broken at \n */
 	uint32_t min, max;   /* of OPT_UINT */
 	const char *section; /* a heading above this row */
+	const char
+		*initial; /* as it would be written; for opt_defaults() and the help. NULL: none */
+	bool in_file;
 };
 
 struct opt_spec {
@@ -108,6 +118,14 @@ enum opt_outcome {
  * "--" (ends with NULL), NULL when there is no "--".
  */
 enum opt_outcome opt_parse(const struct opt_spec *spec, char **argv, void *config, char ***program);
+/* Set every member whose row has an `initial`. */
+void opt_defaults(const struct opt_spec *spec, void *config);
+/*
+ * Set the row @name, one that is in_file, to @value; a flag takes yes or no. @where: "agent.conf:12", for
+ * the message.
+ */
+enum opt_outcome opt_set(const struct opt_spec *spec, const char *where, const char *name,
+                         const char *value, void *config);
 void opt_help(const struct opt_spec *spec, FILE *stream);
 void opt_pids_free(struct opt_pids *pids);
 void opt_words_free(struct opt_words *words);
