@@ -70,6 +70,7 @@ struct session {
 	uint64_t sample_cnt;  /* taken from the ring */
 	uint64_t refused_cnt; /* of these: a bound of ours was reached */
 	uint64_t cpu_ns;      /* our own when the session began */
+	uint64_t watch_ns;
 	struct buf pythons;
 	struct tally since; /* where the last slice ended */
 	struct tally final; /* after session__stop() */
@@ -287,6 +288,18 @@ enum session_error session__start(struct session *session, char *what, size_t wh
 	return err == -EPERM || err == -EACCES ? SESSION_NOT_PERMITTED : SESSION_NO_BPF;
 }
 
+/* Around what is not done for a sample: its CPU time is told apart. */
+static uint64_t watch_begin(const struct session *session)
+{
+	return session->opts.timed ? clock_ns(CLOCK_THREAD_CPUTIME_ID) : 0;
+}
+
+static void watch_end(struct session *session, uint64_t begin_ns)
+{
+	if (session->opts.timed)
+		session->watch_ns += clock_ns(CLOCK_THREAD_CPUTIME_ID) - begin_ns;
+}
+
 static uint32_t image_of(struct session *session, const struct pv_event_hdr *event)
 {
 	const struct pv_proc_id *id = &event->proc;
@@ -397,27 +410,37 @@ static void on_symbol(struct session *session, const struct pv_symbol *symbol, s
 		recorder__symbol(session->recorder, session->images, index, symbol, size);
 }
 
-static int on_event(void *ctx, const struct pv_event_hdr *event, size_t size)
+static void on_process(struct session *session, const struct pv_event_hdr *event, size_t size)
 {
-	struct session *session = ctx;
-
-	if (event->time_ns > session->seen_ns)
-		session->seen_ns = event->time_ns;
-	if (event->type == PV_EVENT_SAMPLE)
-		on_sample(session, (const struct pv_sample *)event, size);
-	else if (event->type == PV_EVENT_SYMBOL)
-		on_symbol(session, (const struct pv_symbol *)event, size);
-	else if (event->type == PV_EVENT_EXEC && size >= sizeof(struct pv_exec))
+	if (event->type == PV_EVENT_EXEC && size >= sizeof(struct pv_exec))
 		on_exec(session, (const struct pv_exec *)event, size);
 	else if (event->type == PV_EVENT_UNKNOWN && size >= sizeof(struct pv_exec))
 		on_unknown(session, (const struct pv_exec *)event);
 	else if (size < sizeof(struct pv_lifecycle))
-		return 0;
+		return;
 	else if (event->type == PV_EVENT_FORK)
 		images__forked(session->images, &event->proc, event->pid,
 		               &((const struct pv_lifecycle *)event)->parent);
 	else if (event->type == PV_EVENT_EXIT)
 		on_end(session, (const struct pv_lifecycle *)event);
+}
+
+static int on_event(void *ctx, const struct pv_event_hdr *event, size_t size)
+{
+	struct session *session = ctx;
+	uint64_t begin_ns;
+
+	if (event->time_ns > session->seen_ns)
+		session->seen_ns = event->time_ns;
+	if (event->type == PV_EVENT_SAMPLE) {
+		on_sample(session, (const struct pv_sample *)event, size);
+	} else if (event->type == PV_EVENT_SYMBOL) {
+		on_symbol(session, (const struct pv_symbol *)event, size);
+	} else {
+		begin_ns = watch_begin(session);
+		on_process(session, event, size);
+		watch_end(session, begin_ns);
+	}
 	if (++session->round_cnt % DRAIN_ASK_CNT == 0)
 		session->more = clock_ns(CLOCK_MONOTONIC) >= session->round_end_ns;
 	return session->more ? -ETIME : 0;
@@ -426,7 +449,7 @@ static int on_event(void *ctx, const struct pv_event_hdr *event, size_t size)
 /* One round; session->more says whether it was cut short. */
 static int drain(struct session *session)
 {
-	uint64_t now_ns = clock_ns(CLOCK_MONOTONIC);
+	uint64_t now_ns = clock_ns(CLOCK_MONOTONIC), begin_ns;
 	int err;
 
 	session->more = false;
@@ -437,8 +460,10 @@ static int drain(struct session *session)
 		return err;
 	if (!session->more && now_ns > session->seen_ns)
 		session->seen_ns = now_ns;
+	begin_ns = watch_begin(session);
 	recorder__complete(session->recorder, session->images, now_ns, false);
 	err = recorder__flush(session->recorder, session->images, session->seen_ns);
+	watch_end(session, begin_ns);
 	if (err > 0)
 		session->more = true;
 	return err < 0 ? err : 0;
@@ -455,7 +480,7 @@ static int drain_every_ms(const struct session *session, uint64_t now_ns)
 
 int session__run(struct session *session, int timeout_ms, int wake_fd)
 {
-	uint64_t now_ns = clock_ns(CLOCK_MONOTONIC), look_ns;
+	uint64_t now_ns = clock_ns(CLOCK_MONOTONIC), begin_ns = watch_begin(session), look_ns;
 	struct pollfd fds[] = {
 		{ .fd = kern__wake_fd(session->kern), .events = POLLIN },
 		{ .fd = wake_fd, .events = POLLIN },
@@ -465,6 +490,7 @@ int session__run(struct session *session, int timeout_ms, int wake_fd)
 	if (timeout_ms < 0 || timeout_ms > drain_every_ms(session, now_ns))
 		timeout_ms = drain_every_ms(session, now_ns);
 	look_ns = images__look_due(session->images, now_ns);
+	watch_end(session, begin_ns);
 	if (look_ns / NSEC_PER_MSEC < (uint64_t)timeout_ms)
 		timeout_ms = (int)(look_ns / NSEC_PER_MSEC) + 1;
 	if (poll(fds, 2, timeout_ms) < 0 && errno != EINTR)
@@ -473,9 +499,11 @@ int session__run(struct session *session, int timeout_ms, int wake_fd)
 	now_ns = clock_ns(CLOCK_MONOTONIC);
 	if (!err && now_ns >= session->follow_ns) {
 		session->follow_ns = now_ns + FOLLOW_EVERY_NS;
+		begin_ns = watch_begin(session);
 		images__sweep(session->images,
 		              SWEEP_CNT + images__alive_cnt(session->images) / SWEEP_PART);
 		err = kern__follow_cpus(session->kern);
+		watch_end(session, begin_ns);
 	}
 	return err;
 }
@@ -645,6 +673,11 @@ struct profile *session__slice(struct session *session, uint32_t rate_hz, struct
 	return profile;
 }
 
+uint64_t session__slice_start(const struct session *session)
+{
+	return session->since.time_unix_ns;
+}
+
 struct profile *session__profile(struct session *session, struct profile_meta *meta)
 {
 	struct profile *profile = recorder__finish(session->recorder, session->images,
@@ -664,8 +697,10 @@ void session__status(struct session *session, struct session_status *status)
 	kern__counters(session->kern, cnt, &status->spent_ns);
 	status->elapsed_ns = session->start_ns ? now_ns - session->start_ns : 0;
 	status->tick_cnt = cnt[PV_CNT_TICKS];
+	status->cpu_cnt = kern__cpu_cnt(session->kern);
 	status->sample_cnt = session->sample_cnt;
 	status->lost_cnt = cnt[PV_CNT_RING_FULL];
+	status->watch_ns = session->watch_ns;
 	status->tight = recorder__is_tight(session->recorder);
 	status->cpu_ns = clock_ns(CLOCK_PROCESS_CPUTIME_ID) - session->cpu_ns;
 	if (session->first_sample_ns)
@@ -684,6 +719,28 @@ void session__status(struct session *session, struct session_status *status)
 uint64_t session__lost_cnt(const struct session *session)
 {
 	return session->final.cnt[PV_CNT_RING_FULL];
+}
+
+uint32_t session__count_pythons(const struct session *session, struct session_python *pythons,
+                                uint32_t max)
+{
+	uint32_t cnt = 0, at;
+
+	for (uint32_t i = 0; i < images__alive_cnt(session->images); i++) {
+		const struct image *image =
+			images__at(session->images, images__alive(session->images, i));
+
+		if (image->state != PV_PROC_PYTHON)
+			continue;
+		for (at = 0; at < cnt && pythons[at].version != image->version; at++)
+			;
+		if (at == max)
+			continue;
+		if (at == cnt)
+			pythons[cnt++] = (struct session_python){ .version = image->version };
+		pythons[at].cnt++;
+	}
+	return cnt;
 }
 
 const char *session__pythons(struct session *session)

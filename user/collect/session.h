@@ -27,7 +27,7 @@ struct session_opts {
 	bool children;        /* and their children */
 	uint32_t rate_hz;     /* 1 to SESSION_RATE_MAX */
 	uint32_t rate_max_hz; /* what session__slice() may set it to; 0: rate_hz */
-	bool timed;           /* tell the CPU time of the kernel side */
+	bool timed;           /* tell what the session costs */
 	bool points;          /* keep the time line */
 	bool labels;          /* tell what processes belong to, see proc/labels.h */
 	/* How services are called; NULL: SERVICE_DEFAULT. Must outlive the session. */
@@ -48,13 +48,15 @@ enum session_error {
 struct session_status {
 	uint64_t elapsed_ns;
 	uint64_t tick_cnt;
-	uint64_t sample_cnt;      /* received */
-	uint64_t lost_cnt;        /* ring full */
-	uint32_t process_cnt;     /* Python processes known now */
-	uint32_t target_cnt;      /* of the pids asked for, alive now */
-	uint64_t cpu_ns;          /* this process's own CPU time since the start */
-	uint64_t spent_ns;        /* CPU time of the kernel side since the start, if timed */
-	bool tight;               /* a bound is near that only a new session would move */
+	uint64_t sample_cnt;  /* received */
+	uint64_t lost_cnt;    /* ring full */
+	uint32_t cpu_cnt;     /* that tick */
+	uint32_t process_cnt; /* Python processes known now */
+	uint32_t target_cnt;  /* of the pids asked for, alive now */
+	uint64_t cpu_ns;      /* this process's own CPU time since the start */
+	uint64_t spent_ns;    /* CPU time of the kernel side since the start, if timed */
+	uint64_t watch_ns;    /* of ours, that watching processes start and end took, if timed */
+	bool tight;           /* a bound is near that only a new session would move */
 	uint64_t first_sample_ns; /* from session__new to the first sample received; 0: none yet */
 };
 
@@ -92,9 +94,19 @@ struct profile *session__profile(struct session *session, struct profile_meta *m
  */
 struct profile *session__slice(struct session *session, uint32_t rate_hz,
                                struct profile_meta *meta);
+/* When the slice that goes on now began, as its meta data will say: ns since 1970. */
+uint64_t session__slice_start(const struct session *session);
 void session__status(struct session *session, struct session_status *status);
 /* Samples of the finished profile that stand for what was lost. */
 uint64_t session__lost_cnt(const struct session *session);
+/* Python processes that live, by version. */
+struct session_python {
+	uint16_t version; /* major << 8 | minor */
+	uint32_t cnt;
+};
+/* At most @max of them into @pythons; how many. */
+uint32_t session__count_pythons(const struct session *session, struct session_python *pythons,
+                                uint32_t max);
 /* Comma-separated versions of the Python processes met, for a report; the session's own. */
 const char *session__pythons(struct session *session);
 
