@@ -43,15 +43,16 @@ PREFIX_MAP := -ffile-prefix-map=$(CURDIR)/= -ffile-prefix-map=$(CURDIR)=.
 CFLAGS := -std=gnu11 -O2 -g $(WARNINGS) -fstack-protector-strong $(PREFIX_MAP) \
 	  $(if $(SAN),-fsanitize=$(SAN) -fno-omit-frame-pointer,-D_FORTIFY_SOURCE=2)
 LDFLAGS := -Wl,-z,relro,-z,now $(if $(SAN),-fsanitize=$(SAN))
-LIBS := -lbpf -lelf -ljson-c -lsqlite3 -lz
-LDLIBS := $(LIBS) -lm
+LIBS := -lseccomp -lbpf -lelf -ljson-c -lsqlite3 -lz
+LDLIBS := -lmicrohttpd $(LIBS) -lm
 
 # Only libc and what belongs to it stay shared: its version must be the host's, for NSS and locales.
 # An archive doesn't name what it needs in turn; libelf may be built with zstd or without.
 comma := ,
 has_archive = $(findstring /,$(shell $(CC) -print-file-name=lib$(1).a))
 ifneq ($(STATIC),)
-LDLIBS := -Wl$(comma)-Bstatic $(LIBS) $(if $(call has_archive,zstd),-lzstd) -Wl$(comma)-Bdynamic -lm
+HTTPD := $(O)/libhttpd.a
+LDLIBS := -Wl$(comma)-Bstatic $(HTTPD) $(LIBS) $(if $(call has_archive,zstd),-lzstd) -Wl$(comma)-Bdynamic -lm
 LDFLAGS += -static-libgcc
 endif
 
@@ -86,6 +87,22 @@ SKEL := $(O)/pitviper.skel.h
 .SECONDARY:
 
 all: $(PROGRAM)
+
+ifneq ($(STATIC),)
+# libmicrohttpd's archive wants GnuTLS, of which there is no whole archive, for HTTPS, which is never
+# spoken: a copy whose calls of it end in functions that do nothing.
+$(HTTPD):
+	$(call say,AR,$@)
+	@mkdir -p $(@D)
+	$(Q)$(AR:%ar=%nm) -u $(shell $(CC) -print-file-name=libmicrohttpd.a) 2>/dev/null | \
+		sed -n 's/^ *U \(gnutls_.*\)/\1 no_\1/p' | sort -u > $(O)/no-tls
+	$(Q)$(AR:%ar=%objcopy) --redefine-syms=$(O)/no-tls $(shell $(CC) -print-file-name=libmicrohttpd.a) $@
+	$(Q)sed 's/.* \(.*\)/long \1(void) { return 0; }/' $(O)/no-tls | \
+		$(CC) -c -x c - -o $(O)/no-tls.o
+	$(Q)$(AR) rs $@ $(O)/no-tls.o 2>/dev/null
+
+$(PROGRAM): | $(HTTPD)
+endif
 
 $(PROGRAM): $(O)/user/main.o $(CMD_OBJ) $(LIB)
 	$(call say,LINK,$@)

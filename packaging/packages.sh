@@ -6,8 +6,7 @@
 
 # To build and to run the demo.
 build_packages="gcc libc6-dev make clang bpftool libbpf-dev libelf-dev zlib1g-dev libjson-c-dev
-	libcurl4-openssl-dev
-	libsqlite3-dev python3"
+	libcurl4-openssl-dev libmicrohttpd-dev libseccomp-dev libsqlite3-dev python3"
 
 # To test, beyond that: unit tests, lint, the readers that check each format (Chromium, Node.js,
 # Go's pprof), what the live tests take their interpreters from, the machines that boot kernels, the

@@ -25,6 +25,7 @@ static int cmd_version(char **argv);
 static const struct command commands[] = {
 	{ "record", "record processes, the host or a program into a flame graph", cmd_record },
 	{ "report", "draw a saved profile, or any time of what the agent keeps", cmd_report },
+	{ "agent", "sample this host for ever, within a budget, into a store", cmd_agent },
 	{ "ps", "list the Python processes: version, build, supported or why not", cmd_ps },
 	{ "doctor", "say what this machine allows and how to mend what is missing", cmd_doctor },
 	{ "version", "print the version", cmd_version },

@@ -8,6 +8,7 @@
 
 int cmd_record(char **argv);
 int cmd_report(char **argv);
+int cmd_agent(char **argv);
 int cmd_ps(char **argv);
 int cmd_doctor(char **argv);
 
