@@ -771,29 +771,11 @@ static void test_reader_while_written(void **state)
 	store__close(store);
 }
 
-/* A store that was just begun is read while it is written, by others and by who writes it. */
-static void test_read_at_once(void **state)
-{
-	const struct place *place = *state;
-	struct store *store = writer(place->path), *others;
-	char what[256];
-
-	others = store__open_read(place->path, what, sizeof(what));
-	assert_non_null(others);
-	store__close(others);
-	append(store, 0, 99, "ab", 3);
-	others = store__open_beside(place->path, what, sizeof(what));
-	assert_non_null(others);
-	store__close(others);
-	store__close(store);
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_buckets_after, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_buckets_add_up, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_read_at_once, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_names_come_later, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_generations_stay_apart, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_rates_weigh, setup, teardown),
