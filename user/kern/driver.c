@@ -11,7 +11,10 @@
 #include "bpf/abi_call.h"
 #include "pitviper.skel.h"
 
-/* What libbpf knows our handler of sampling programs by; there is one at most. */
+/*
+ * What libbpf knows our handler of sampling programs by; 0: it does not yet. It stays: libbpf before 1.3
+ * keeps a pointer to what it has freed when the last one goes, and frees it again with the next session.
+ */
 static int handler;
 
 /* @cookie: the number of the function that is called. */
@@ -42,6 +45,9 @@ int driver_prepare(const struct features *features)
 	LIBBPF_OPTS(libbpf_prog_handler_opts, opts, .cookie = features->task_work,
 	            .prog_prepare_load_fn = complete_calls);
 
+	/* The kernel is the same as before. */
+	if (handler > 0)
+		return 0;
 	handler = libbpf_register_prog_handler("perf_event", BPF_PROG_TYPE_PERF_EVENT, 0, &opts);
 	return handler < 0 ? handler : 0;
 }
@@ -69,9 +75,4 @@ struct bpf_program *driver_choose(const struct features *features, struct pitvip
 	if (chosen != skel->progs.sample_tick_wait)
 		bpf_map__set_max_entries(skel->maps.deferred, 1);
 	return chosen;
-}
-
-void driver_forget(void)
-{
-	libbpf_unregister_prog_handler(handler);
 }

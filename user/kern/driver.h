@@ -2,7 +2,7 @@
 /*
  * driver.h - which of the sampling programs is loaded, and what is put into it before.
  *
- *	driver_prepare -> open the skeleton -> driver_choose -> load -> driver_forget
+ *	driver_prepare -> open the skeleton -> driver_choose -> load
  *
  * One thread.
  */
@@ -15,12 +15,11 @@ struct bpf_program;
 struct pitviper;
 
 /*
- * From here on the calls of bpf/abi_call.h are put into programs that are opened and loaded. 0 or
+ * From here on, as long as the process lives, the calls of bpf/abi_call.h are put into programs that are opened and loaded. 0 or
  * negative errno.
  */
 int driver_prepare(const struct features *features);
 /* The program for a kernel with these features, the only one of its kind that will be loaded. */
 struct bpf_program *driver_choose(const struct features *features, struct pitviper *skel);
-void driver_forget(void);
 
 #endif

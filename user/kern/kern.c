@@ -104,7 +104,6 @@ static int kern_load(struct kern *kern, const struct kern_opts *opts)
 	err = kern_open(kern, opts);
 	if (!err)
 		err = pitviper__load(kern->skel);
-	driver_forget();
 	return err;
 }
 
