@@ -28,7 +28,6 @@ def need(tool):
 def golden():
     """write(profile, format, *view) -> (bytes, samples in the profile)"""
     out = os.environ.get("O", ".output")
-    subprocess.run([need("make"), "-s", "-C", ROOT, "golden"], check=True)
     binary = ROOT / out / "tests" / "golden" / "golden_profile"
 
     def write(profile, fmt, *view):
