@@ -8,7 +8,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
-#include <sys/stat.h>
 
 #include "export/gzip.h"
 #include "export/queue.h"
@@ -30,8 +29,6 @@ struct exporter {
 	struct http *http;
 	struct queue *queue;
 	struct store *store; /* to read; NULL: not open */
-	dev_t store_dev;
-	ino_t store_ino;
 	pthread_t thread;
 	bool running;
 	unsigned int failures; /* in a row */
@@ -76,14 +73,6 @@ static void set_problem(struct exporter *exporter, const char *problem)
 		log_info("export to %s: works again", exporter->shown_url);
 }
 
-static void set_problem_errno(struct exporter *exporter, const char *doing, int err)
-{
-	char problem[sizeof(exporter->stats.problem)];
-
-	snprintf(problem, sizeof(problem), "%s: %s", doing, strerror(-err));
-	set_problem(exporter, problem);
-}
-
 static void count_queue(struct exporter *exporter)
 {
 	struct queue_stats queue;
@@ -96,46 +85,48 @@ static void count_queue(struct exporter *exporter)
 	pthread_mutex_unlock(&exporter->mutex);
 }
 
-/* The store as it is under its name now: a damaged one is replaced. 0 or negative errno. */
-static int open_store(struct exporter *exporter)
+/* Nothing was ever exported: begin behind what is stored now. 0 or negative errno. */
+static int begin(struct exporter *exporter, char *what, size_t size)
 {
-	struct stat st;
-	char what[256];
+	struct queue_cursor cursor = { 0 };
+	struct store *store;
+	int err = 0;
 
-	if (stat(exporter->store_path, &st))
-		return -errno;
-	if (exporter->store && st.st_dev == exporter->store_dev && st.st_ino == exporter->store_ino)
+	if (queue__cursor(exporter->queue, &cursor))
 		return 0;
-	store__close(exporter->store);
-	exporter->store = store__open_read(exporter->store_path, what, sizeof(what));
-	exporter->store_dev = st.st_dev;
-	exporter->store_ino = st.st_ino;
-	return exporter->store ? 0 : -errno;
+	store = store__open_read(exporter->store_path, what, size);
+	if (!store && errno != ENOENT)
+		return -errno;
+	if (store)
+		err = store__last_id(store, &cursor.bucket);
+	if (store && !err && cursor.bucket)
+		err = store__bucket_start(store, cursor.bucket, &cursor.start_ns);
+	store__close(store);
+	if (!err)
+		err = queue__skip(exporter->queue, &cursor);
+	if (err)
+		snprintf(what, size, "beginning to export: %s", strerror(-err));
+	return err;
 }
 
 /*
- * Where to go on. Nothing was ever exported: behind what is stored. Another store than the one that the
- * cursor is of, because that one was damaged and put aside: from its beginning.
+ * Where to go on. In another store than the one that the cursor is of, because that one was damaged and
+ * put aside: from its beginning.
  */
 static int find_cursor(struct exporter *exporter, struct queue_cursor *cursor)
 {
-	bool known = queue__cursor(exporter->queue, cursor);
 	uint64_t start_ns = 0;
 	int64_t last = 0;
 	int err = store__last_id(exporter->store, &last);
 
-	if (err)
+	queue__cursor(exporter->queue, cursor);
+	if (err || !cursor->bucket)
 		return err;
-	if (known) {
-		/* No such bucket: it has been rolled up or has expired since. */
-		err = store__bucket_start(exporter->store, cursor->bucket, &start_ns);
-		if (last < cursor->bucket || (!err && start_ns != cursor->start_ns))
-			*cursor = (struct queue_cursor){ 0 };
-		return err == -ENOENT ? 0 : err;
-	}
-	*cursor = (struct queue_cursor){ .bucket = last };
-	err = last ? store__bucket_start(exporter->store, last, &cursor->start_ns) : 0;
-	return err ? err : queue__skip(exporter->queue, cursor);
+	/* No such bucket: it has been rolled up or has expired since. */
+	err = store__bucket_start(exporter->store, cursor->bucket, &start_ns);
+	if (last < cursor->bucket || (!err && start_ns != cursor->start_ns))
+		*cursor = (struct queue_cursor){ 0 };
+	return err == -ENOENT ? 0 : err;
 }
 
 /* The body of the request for @profile. -EFBIG: to be made of less. */
@@ -237,21 +228,27 @@ static int take_some(struct exporter *exporter, uint32_t max)
 	return err ? err : info.bucket_cnt == max;
 }
 
-/* Requests of all that is new in the store. */
-static int take(struct exporter *exporter)
+/*
+ * Requests of all that is new in the store, which is opened each time: a damaged one is replaced under its
+ * name, and what a reader keeps in memory is not needed between. 0 or negative errno and @what.
+ */
+static int take(struct exporter *exporter, char *what, size_t size)
 {
 	uint32_t max = EXPORT_BUCKET_MAX;
-	int ret = open_store(exporter);
+	int ret = 1;
 
-	if (ret == -ENOENT)
-		return 0; /* not made yet */
-	if (!ret)
-		ret = 1;
+	exporter->store = store__open_read(exporter->store_path, what, size);
+	if (!exporter->store)
+		return errno == ENOENT ? 0 : -errno; /* not made yet */
 	while (ret == 1 || ret == -EFBIG) {
 		if (ret == -EFBIG && max > 1)
 			max /= 2;
 		ret = take_some(exporter, max);
 	}
+	if (ret)
+		snprintf(what, size, "reading the store or filling the queue: %s", strerror(-ret));
+	store__close(exporter->store);
+	exporter->store = NULL;
 	count_queue(exporter);
 	return ret;
 }
@@ -397,7 +394,7 @@ static void send_all(struct exporter *exporter)
 		ret = send_one(exporter);
 	if (ret < 0) {
 		exporter->send_due_ns = clock_ns(CLOCK_MONOTONIC) + exporter->every_ns;
-		set_problem_errno(exporter, "reading the queue", ret);
+		set_problem(exporter, strerror(-ret));
 	}
 	count_queue(exporter);
 }
@@ -413,10 +410,10 @@ static void *run(void *ctx)
 		struct exporter_stats stats;
 
 		if (stop || now_ns >= take_due_ns) {
-			int err = take(exporter);
+			char what[256];
 
-			if (err)
-				set_problem_errno(exporter, "reading the store", err);
+			if (take(exporter, what, sizeof(what)))
+				set_problem(exporter, what);
 			take_due_ns = now_ns + exporter->every_ns;
 		}
 		send_all(exporter);
@@ -460,6 +457,7 @@ struct exporter *exporter__new(const struct exporter_opts *opts, char *what, siz
 {
 	struct exporter *exporter = calloc(1, sizeof(*exporter));
 	struct http_opts http = opts->http;
+	int err;
 
 	snprintf(what, size, "out of memory");
 	if (!exporter)
@@ -480,11 +478,10 @@ struct exporter *exporter__new(const struct exporter_opts *opts, char *what, siz
 	}
 	if (exporter->http)
 		exporter->queue = queue__open(opts->queue_dir, opts->queue_bytes, what, size);
-	if (!exporter->queue) {
-		int err = errno;
-
+	err = exporter->queue ? begin(exporter, what, size) : -errno;
+	if (err) {
 		exporter__free(exporter);
-		errno = err;
+		errno = -err;
 		return NULL;
 	}
 	count_queue(exporter);
@@ -496,7 +493,6 @@ void exporter__free(struct exporter *exporter)
 	if (!exporter)
 		return;
 	exporter__stop(exporter, 0);
-	store__close(exporter->store);
 	queue__close(exporter->queue);
 	http__free(exporter->http);
 	pthread_cond_destroy(&exporter->wake);

@@ -88,6 +88,8 @@ static CURLcode set_options(struct http *http, const struct http_opts *opts)
 	SET(CURLOPT_POST, 1l);
 	SET(CURLOPT_NOSIGNAL, 1l);
 	SET(CURLOPT_FOLLOWLOCATION, 0l);
+	/* libcurl repeats a request by itself if a connection that it kept is dead; we count those */
+	SET(CURLOPT_FORBID_REUSE, 1l);
 	SET(CURLOPT_CONNECTTIMEOUT_MS, CONNECT_TIMEOUT_MS);
 	SET(CURLOPT_TIMEOUT_MS, (long)opts->timeout_ms);
 	SET(CURLOPT_ERRORBUFFER, http->error);
