@@ -156,6 +156,7 @@ UNIT_BIN := $(UNIT_SRC:tests/unit/%.c=$(O)/tests/unit/%)
 -include tests/walker/Makefile.inc
 -include tests/golden/Makefile.inc
 -include tests/linetable/Makefile.inc
+-include tests/exports/Makefile.inc
 -include tests/fuzz/Makefile.inc
 include packaging/Makefile.inc
 

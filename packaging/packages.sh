@@ -12,7 +12,7 @@ build_packages="gcc libc6-dev make clang bpftool libbpf-dev libelf-dev zlib1g-de
 # Go's pprof), what the live tests take their interpreters from, the machines that boot kernels, the
 # fuzzers, and what reads the packages, the manual and the completions.
 test_packages="libcmocka-dev clang-format shellcheck git ca-certificates python3-pytest python3-venv
-	chromium nodejs npm golang-go procps util-linux musl-tools qemu-system-x86 qemu-system-arm cpio
+	chromium nodejs npm golang-go procps util-linux musl-tools openssl qemu-system-x86 qemu-system-arm cpio
 	gcc-aarch64-linux-gnu libclang-rt-dev lintian man-db zsh fish"
 
 # install PACKAGE...: those that are missing. apt is not touched when there are none.
