@@ -33,6 +33,7 @@ class Interpreter:
         self.argv = found['argv']
         self.root = found['root']
         self._targets = TARGETS
+        self._oracles = {}
 
     def __repr__(self):
         return self.id
@@ -63,6 +64,11 @@ class Interpreter:
 
     def oracle(self, target):
         """Judge of the stacks of that target, with the lines that this interpreter gives it."""
+        if target not in self._oracles:
+            self._oracles[target] = self._make_oracle(target)
+        return self._oracles[target]
+
+    def _make_oracle(self, target):
         command = self.command(self.put(os.path.join(HERE, 'code_lines.py')),
                                os.path.join(self.targets(), target))
         done = subprocess.run(command, stdout=subprocess.PIPE, env=clean_environment(), check=True)
@@ -314,12 +320,20 @@ class Workshop:
 
     def record(self, *arguments, status=0, **options):
         """Record and check; the Recording."""
+        return self.record_all([(arguments, options)], status)[0]
+
+    def record_all(self, runs, status=0):
+        """The same of several that watch at the same time: [(arguments, options)]."""
         before = {target: target.cpu_s() for target in self.running if target.alive()}
-        recording = self.begin(*arguments, **options).wait().check(status)
-        recording.rate = options.get('rate', 99)
-        recording.cpu_s = {target.pid: target.cpu_s() - start for target, start in before.items()
-                           if target.alive()}
-        return recording
+        recorders = [self.begin(*arguments, **options) for arguments, options in runs]
+        recordings = []
+        for recorder, (_, options) in zip(recorders, runs):
+            recording = recorder.wait().check(status)
+            recording.rate = options.get('rate', 99)
+            recording.cpu_s = {target.pid: target.cpu_s() - start
+                               for target, start in before.items() if target.alive()}
+            recordings.append(recording)
+        return recordings
 
 
 class Recorder:

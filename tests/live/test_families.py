@@ -24,7 +24,7 @@ def test_orphans_zombies_and_the_killed(python, workshop):
     target.process.stdin.flush()
     pids = json.loads(target.process.stdout.readline())
     target.process.wait()
-    work(pids['orphan'], 0.2)
+    work(0.2, pids['orphan'])
     recording = recorder.interrupt().wait().check()
     workshop.clear()
     orphan = functions(recording, pids['orphan'])

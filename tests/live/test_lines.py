@@ -3,6 +3,8 @@
 import importlib.util
 import os
 
+import pytest
+
 from harness import TARGETS
 
 
@@ -13,10 +15,20 @@ def targets_module(name):
     return module
 
 
-def test_lines_of_hot_loops(python, workshop):
+@pytest.fixture(scope='module')
+def recorded(python, workshop):
+    """{target: the recording of it}, all at the same time"""
+    targets = {name: workshop.start(python, name + '.py') for name in ('lines', 'long_table')}
+    try:
+        return dict(zip(targets, workshop.record_all(
+            [(('-p', target.pid), {'rate': 1000, 'seconds': 2}) for target in targets.values()])))
+    finally:
+        workshop.clear()
+
+
+def test_lines_of_hot_loops(recorded):
     generated = targets_module('lines')
-    target = workshop.start(python, 'lines.py')
-    recording = workshop.record('-p', target.pid, rate=1000, seconds=2)
+    recording = recorded['lines']
     seen = {name: {} for name in generated.hot_lines()}
     for stack, count in recording.stacks():
         leaf = stack[-1]
@@ -28,11 +40,10 @@ def test_lines_of_hot_loops(python, workshop):
         assert share > 0.25 / len(lines), f'equal statements of {name}, but {seen[name]}'
 
 
-def test_long_tables(python, workshop):
+def test_long_tables(recorded):
     """Line tables longer than what comes through the ring: the loop at the end is on its lines."""
     long_table = targets_module('long_table')
-    target = workshop.start(python, 'long_table.py')
-    recording = workshop.record('-p', target.pid, rate=1000, seconds=1)
+    recording = recorded['long_table']
     for name, length in long_table.LENGTHS.items():
         lines = {stack[-1].line for stack, _ in recording.stacks() if stack[-1].name == name}
         hot = long_table.hot_lines(name)

@@ -30,10 +30,21 @@ def shown_pairs(names, python):
     return {(shown(name), shown(file)) for name, file in names.pairs()}
 
 
-def test_names_and_files(python, workshop):
-    names = targets_module('names')
+@pytest.fixture(scope='module')
+def recorded(python, workshop):
+    """The recording of the names, and that into folded lines."""
     target = workshop.start(python, 'names.py')
-    recording = workshop.record('-p', target.pid, rate=1000, seconds=2)
+    try:
+        return workshop.record_all([
+            (('-p', target.pid), {'rate': 1000, 'seconds': 2}),
+            (('-p', target.pid), {'rate': 997, 'seconds': 2, 'extension': '.folded'})])
+    finally:
+        workshop.clear()
+
+
+def test_names_and_files(python, recorded):
+    names = targets_module('names')
+    recording = recorded[0]
     leaves = {(stack[-1].name, stack[-1].file) for stack, _ in recording.stacks()
               if len(stack) > 2}
     # What stands for the empty name is up to pitviper, as long as it is none of the others.
@@ -44,11 +55,9 @@ def test_names_and_files(python, workshop):
     assert not missing, [(name[:50], len(name), file[:50], len(file)) for name, file in missing]
 
 
-def test_folded_lines_stay_lines(python, workshop):
+def test_folded_lines_stay_lines(recorded):
     names = targets_module('names')
-    target = workshop.start(python, 'names.py')
-    path = workshop.record('-p', target.pid, rate=997, seconds=1, extension='.folded').path
-    stacks = parse_folded(path)
+    stacks = parse_folded(recorded[1].path)
     assert stacks
     for stack in stacks:
         assert len(stack) <= 3, stack  # <module>, main, one of them
@@ -71,21 +80,21 @@ def test_every_format(newest, workshop):
     names = targets_module('names')
     target = workshop.start(newest, 'names.py')
 
-    def made(extension):
-        path = workshop.record('-p', target.pid, '--full-filenames', rate=997, seconds=1,
-                               extension=extension).path
-        with open(path, encoding='utf-8', newline='') as stream:
+    def content(recording):
+        with open(recording.path, encoding='utf-8', newline='') as stream:
             return stream.read()
 
-    svg = made('.svg')
+    svg, folded, scope = map(content, workshop.record_all([
+        (('-p', target.pid, '--full-filenames'),
+         {'rate': 997, 'seconds': 1, 'extension': extension})
+        for extension in ('.svg', '.folded', '.speedscope.json')]))
     root = ElementTree.fromstring(svg)
     assert len(root.findall('.//{http://www.w3.org/2000/svg}script')) == 1
     titles = {title.text for title in root.iter('{http://www.w3.org/2000/svg}title')}
     assert sum('plain' in title for title in titles)
     assert not harmful(svg.replace('\t', '')), harmful(svg)  # its script is indented
-    folded = made('.folded')
     assert not harmful(folded), harmful(folded)
-    scope = json.loads(made('.speedscope.json'))
+    scope = json.loads(scope)
     shown = {(frame['name'], frame.get('file')) for frame in scope['shared']['frames']}
     assert {pair for pair in shown_pairs(names, newest) if pair[0]} <= shown
 

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The judge is judged: the oracle accepts every stack that a target really has, as its interpreter
 traces it, and rejects those stacks with a frame taken out or put in its middle."""
+import concurrent.futures
 import json
 import os
 import random
@@ -12,22 +13,32 @@ from harness import HERE, clean_environment
 from oracle import describe, illegal
 from pprof import Frame
 
+EVENTS = 10000  # traced
 TRACED = ['flutter', 'recursion', 'generators', 'coroutines', 'callbacks']
 
 
-def traced(python, target, events=10000):
+def traced(python, target):
     """The stacks that the target really has under this interpreter, root first."""
     tracer = python.put(os.path.join(HERE, 'trace_target.py'))
-    command = python.command(tracer, os.path.join(python.targets(), target), str(events))
+    command = python.command(tracer, os.path.join(python.targets(), target), str(EVENTS))
     done = subprocess.run(command, stdout=subprocess.PIPE, env=clean_environment(), timeout=60)
     return {tuple(Frame(name, file, line) for name, line, file in stack)
             for stack in json.loads(done.stdout)}
 
 
+@pytest.fixture(scope='module')
+def traces(python):
+    """{target: its stacks, to be waited for}"""
+    python.targets()  # not by two at once
+    with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
+        yield {name: pool.submit(traced, python, name + '.py') for name in TRACED
+               if python.runs(name + '.py')}
+
+
 @pytest.mark.parametrize('target', TRACED)
-def test_real_stacks_are_legal(python, target):
+def test_real_stacks_are_legal(python, traces, target):
     oracle = python.oracle(target + '.py')
-    stacks = traced(python, target + '.py')
+    stacks = traces[target].result()
     assert len(stacks) > 20
     found = illegal([(stack, 1) for stack in stacks], oracle.why_not)
     assert not found, describe(found)
@@ -42,10 +53,10 @@ def test_real_stacks_are_legal(python, target):
     assert accepted <= 0.01 * mutants + 5, f'{accepted} of {mutants} broken stacks accepted'
 
 
-def test_crossed_chains_are_illegal(python):
+def test_crossed_chains_are_illegal(python, traces):
     """The tail of one chain on the head of the other."""
     oracle = python.oracle('flutter.py')
-    stacks = [stack for stack in traced(python, 'flutter.py', 3000) if len(stack) == 5]
+    stacks = [stack for stack in traces['flutter'].result() if len(stack) == 5]
     a = [stack for stack in stacks if stack[2].name == 'first_a']
     b = [stack for stack in stacks if stack[2].name == 'first_b']
     assert a and b

@@ -76,8 +76,8 @@ def test_children(python, workshop):
     target = workshop.start(python, 'children.py', wait=False)
     pids = json.loads(target.process.stdout.readline())
     target.expect('ready')
-    recording = workshop.record('-p', target.pid, '-s', rate=999, seconds=2)
-    alone = workshop.record('-p', target.pid, rate=999, seconds=1)
+    recording, alone = workshop.record_all([(('-p', target.pid, '-s'), {'rate': 999, 'seconds': 2}),
+                                            (('-p', target.pid), {'rate': 999, 'seconds': 2})])
     workshop.clear()
     for role, pid in pids.items():
         assert recording.count_of(WORKS[role], pid) > 10, role

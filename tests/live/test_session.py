@@ -10,7 +10,7 @@ import time
 
 import pytest
 
-from harness import find_interpreters
+from harness import READY_S, find_interpreters
 from test_processes import WORKS
 
 OLDEST = 3, 8
@@ -25,15 +25,29 @@ def stopped(recorder):
     recorder.interrupt(signal.SIGCONT)
 
 
-def work(pid, seconds):
-    """Wait until the process has had that much more CPU time."""
+def used(pid):
+    """The CPU time that a process has had, in seconds."""
     with open(f'/proc/{pid}/stat', encoding='utf-8', errors='replace') as stream:
-        def used():
-            stream.seek(0)
-            return sum(map(int, stream.read().rpartition(')')[2].split()[11:13]))
-        end = used() + seconds * os.sysconf('SC_CLK_TCK')
-        while used() < end:
-            time.sleep(0.01)
+        fields = stream.read().rpartition(')')[2].split()
+    return sum(map(int, fields[11:13])) / os.sysconf('SC_CLK_TCK')
+
+
+def work(seconds, *pids):
+    """Wait until each of the processes has had that much more CPU time."""
+    ends = {pid: used(pid) + seconds for pid in pids}
+    while any(used(pid) < end for pid, end in ends.items()):
+        time.sleep(0.01)
+
+
+def exec_again(target):
+    """Have exec_chain.py become another program, and wait until it has."""
+    target.process.stdin.write(b'\n')
+    target.process.stdin.flush()
+    arguments = b''
+    while not arguments.endswith(b'\0again\0') or arguments.startswith(b'sh\0'):
+        with open(f'/proc/{target.pid}/cmdline', 'rb') as stream:
+            arguments = stream.read()
+        time.sleep(0.01)
 
 
 def event(recording, label):
@@ -49,8 +63,7 @@ def test_children_while_away(python, workshop):
         target = workshop.start(python, 'children.py', wait=False)
         pids = json.loads(target.process.stdout.readline())
         target.expect('ready')
-    for pid in pids.values():
-        work(pid, 0.3)
+    work(0.3, *pids.values())
     recording = recorder.interrupt().wait().check()
     workshop.clear()
     for role, pid in pids.items():
@@ -64,18 +77,19 @@ def test_flooded(python, workshop):
     flood = workshop.start(python, 'deep.py', 1000)
     # After its exec it is not known, and each of its ticks asks for it: the shortest record there is
     # fills the last gap.
-    gap = workshop.start(python, 'exec_chain.py', 1.0)
+    gap = workshop.start(python, 'exec_chain.py', READY_S)
     late = workshop.start(python, 'flutter.py')
     os.kill(late.pid, signal.SIGSTOP)  # known from the start, but none of its functions is
     recorder = workshop.begin('-a', rate=4999).sampling()
     with stopped(recorder):
-        work(flood.pid, 0.8)
-        work(gap.pid, 1.5)  # past its exec
+        work(0.8, flood.pid, gap.pid)
+        exec_again(gap)
+        work(0.4, gap.pid)
         for target in (flood, gap):
             os.kill(target.pid, signal.SIGSTOP)
         os.kill(late.pid, signal.SIGCONT)
-        work(late.pid, 0.2)  # its names find no room
-    work(late.pid, 0.5)
+        work(0.2, late.pid)  # its names find no room
+    work(0.5, late.pid)
     recording = recorder.interrupt().wait().check()
     workshop.clear()
     assert recording.ledger['ring full'] > 1000, recording.messages
@@ -89,11 +103,12 @@ def test_ends_that_nobody_told(python, workshop):
     """Targets exec and end while the ring is full, and nobody reaps them: the recording ends."""
     flood = workshop.start(python, 'deep.py', 1000)
     # After its exec it is not known, and each of its ticks asks for it: that fills the last gap.
-    gap = workshop.start(python, 'exec_chain.py', 1.0)
+    gap = workshop.start(python, 'exec_chain.py', READY_S)
     recorder = workshop.begin('-p', f'{flood.pid},{gap.pid}', rate=4999).sampling()
     with stopped(recorder):
-        work(flood.pid, 0.8)
-        work(gap.pid, 1.5)  # past its exec
+        work(0.8, flood.pid, gap.pid)
+        exec_again(gap)
+        work(0.4, gap.pid)
         for target in (gap, flood):
             os.kill(target.pid, signal.SIGKILL)
             os.waitid(os.P_PID, target.pid, os.WEXITED | os.WNOWAIT)
@@ -130,7 +145,7 @@ def test_taken_down(one_python, workshop):
     """What the kernel does for a process after its end is nobody's Python stack."""
     target = workshop.start(one_python, 'large.py', 600)
     recorder = workshop.begin('-a', rate=4999).sampling()
-    work(target.pid, 0.3)
+    work(0.3, target.pid)
     target.finish()
     recording = recorder.interrupt().wait().check()
     assert recording.ledger['exiting'] > 20, recording.messages
@@ -167,7 +182,7 @@ def test_a_cpu_that_blinks(one_python, workshop):
     with offline(ONLINE):
         pass
     os.sched_setaffinity(target.pid, {1})
-    work(target.pid, 3)
+    work(3, target.pid)
     recording = recorder.interrupt().wait().check()
     # The first second or so is lost: that often the CPUs are looked at.
     assert recording.count(target.pid) > 300, recording.messages

@@ -5,7 +5,9 @@ The sampled tests meet a window of three instructions once in a million ticks. H
 one instruction after the other, so none is left out that its loop comes by.
 """
 import collections
+import concurrent.futures
 import os
+import queue
 import subprocess
 
 import pytest
@@ -25,30 +27,48 @@ def steps_of(python):
     return STEPS if python.version >= (3, 8) else STEPS // 5
 
 
-@pytest.fixture(scope='module')
-def walked(python, tmp_path_factory):
-    """{target: (Counter by outcome, what it was mended from and mode; profile)}"""
-    folder = tmp_path_factory.mktemp('steps')
-    cpus = sorted(os.sched_getaffinity(0))
-    waiting, results = [name for name in NAMES if python.runs(name + '.py')], {}
-
-    def start(name, cpu):
-        path = str(folder / f'{name}.pb.gz')
+def walk(python, name, path, cpus):
+    """(Counter by outcome, what it was mended from and mode; profile)"""
+    cpu = cpus.get()
+    try:
         # A stop is several times cheaper where tracer and target share a CPU.
         command = ['taskset', '-c', str(cpu), PROGRAM, str(steps_of(python)), str(WARM_MS), path,
                    *python.command(name + '.py')]
-        return name, path, subprocess.Popen(command, stdout=subprocess.PIPE, text=True,
-                                            env=clean_environment())
-    while waiting:
-        for name, path, process in [start(waiting.pop(0), cpu) for cpu in cpus if waiting]:
-            said = process.communicate(timeout=300)[0]
-            assert process.returncode == 0, f'{name}: {said}'
-            counts = collections.Counter()
-            for line in said.splitlines():
-                outcome, mended, mode, count = line.split()
-                counts[outcome, mended, mode] = int(count)
-            results[name] = counts, Profile(path)
-    return results
+        done = subprocess.run(command, stdout=subprocess.PIPE, text=True, timeout=300,
+                              env=clean_environment())
+    finally:
+        cpus.put(cpu)
+    assert done.returncode == 0, f'{name}: {done.stdout}'
+    counts = collections.Counter()
+    for line in done.stdout.splitlines():
+        outcome, mended, mode, count = line.split()
+        counts[outcome, mended, mode] = int(count)
+    return counts, Profile(path)
+
+
+@pytest.fixture(scope='module')
+def walks(request, tmp_path_factory):
+    """{interpreter: {target: its walk, to be waited for}} of all that are asked for, each CPU at one
+    until all are done."""
+    folder = tmp_path_factory.mktemp('steps')
+    cpus = queue.SimpleQueue()
+    for cpu in os.sched_getaffinity(0):
+        cpus.put(cpu)
+    pythons = {item.callspec.params['python']: None for item in request.session.items
+               if item.module is request.module}
+    with concurrent.futures.ThreadPoolExecutor(cpus.qsize()) as pool:
+        for python in pythons:
+            python.targets()  # not by two at once
+        yield {python: {name: pool.submit(walk, python, name,
+                                          str(folder / f'{python}-{name}.pb.gz'), cpus)
+                        for name in NAMES if python.runs(name + '.py')} for python in pythons}
+        pool.shutdown(cancel_futures=True)
+
+
+@pytest.fixture(scope='module')
+def walked(python, walks):
+    """{target: its walk}"""
+    return {name: one.result() for name, one in walks[python].items()}
 
 
 @pytest.mark.parametrize('target', NAMES)

@@ -9,21 +9,31 @@ from harness import OURS
 from oracle import describe, illegal
 
 NAMES = ['flutter', 'recursion', 'generators', 'coroutines', 'callbacks']
-SECONDS = {99: 3, 1000: 3, 10000: 2}
+ROUNDS = [({99, 1000}, 3), ({10000}, 2)]  # rates recorded at once, seconds
+RATES = sorted(set().union(*(rates for rates, _ in ROUNDS)))
 
 Run = collections.namedtuple('Run', 'recording targets')
 
 
-@pytest.fixture(scope='module', params=sorted(SECONDS), ids=lambda rate: f'{rate}Hz')
-def run(python, workshop, request):
+@pytest.fixture(scope='module')
+def runs(python, workshop):
+    """{rate: the recording of all targets}"""
     targets = {name: workshop.start(python, name + '.py') for name in NAMES
                if python.runs(name + '.py')}
     pids = ','.join(str(target.pid) for target in targets.values())
     try:
-        recording = workshop.record('-p', pids, rate=request.param, seconds=SECONDS[request.param])
+        recordings = {}
+        for rates, seconds in ROUNDS:
+            recordings.update(zip(rates, workshop.record_all(
+                [(('-p', pids), {'rate': rate, 'seconds': seconds}) for rate in rates])))
     finally:
         workshop.clear()
-    return Run(recording, targets)
+    return {rate: Run(recording, targets) for rate, recording in recordings.items()}
+
+
+@pytest.fixture(params=RATES, ids=lambda rate: f'{rate}Hz')
+def run(runs, request):
+    return runs[request.param]
 
 
 @pytest.mark.parametrize('target', NAMES)
