@@ -324,8 +324,15 @@ class Workshop:
 
     def record_all(self, runs, status=0):
         """The same of several that watch at the same time: [(arguments, options)]."""
-        before = {target: target.cpu_s() for target in self.running if target.alive()}
+        def cpu_times():
+            return {target: target.cpu_s() for target in self.running if target.alive()}
+
+        before = cpu_times()
         recorders = [self.begin(*arguments, **options) for arguments, options in runs]
+        if len(recorders) > 1:  # each waits for the others to start, too
+            for recorder in recorders:
+                recorder.sampling()
+            before = cpu_times()
         recordings = []
         for recorder, (_, options) in zip(recorders, runs):
             recording = recorder.wait().check(status)
