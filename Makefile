@@ -131,8 +131,12 @@ $(O)/assets/%.inc: user/out/assets/%
 	$(Q)od -An -v -tx1 $< | sed 's/ \(..\)/0x\1,/g' > $@
 
 # clang -target bpf does not search the multiarch directory that linux/types.h needs.
+ifneq ($(CROSS),)
+BPF_SYS := -idirafter $(SYSROOT)/usr/include/$(ARCH)-linux-gnu -idirafter $(SYSROOT)/usr/include
+else
 BPF_SYS := $(shell $(CLANG) -v -E - </dev/null 2>&1 | \
 	     sed -n '/<...> search starts here:/,/End of search list./{ s| \(/.*\)|-idirafter \1|p }')
+endif
 BPF_CFLAGS := -g $(PREFIX_MAP) -O2 -mcpu=v3 -target bpf -D__TARGET_ARCH_$(BPF_ARCH) -Ivmlinux -I. \
 	      $(BPF_SYS) \
 	      -Wall -Wextra -Wno-unused-parameter -Wno-missing-field-initializers -Werror

@@ -106,7 +106,9 @@ struct pv_layout {
 	struct pv_layout_frame frame;
 	struct pv_layout_code code;
 	struct pv_layout_str str;
-	__u16 interp_id; /* PyInterpreterState.id, i64 */
+	__u16 interp_id;           /* PyInterpreterState.id, i64 */
+	__u16 interp_threads_head; /* the newest thread state; 3.13 on */
+	__u16 pad;
 	/*
 	 * PyInterpreterState._code_object_generation (u64), which changes whenever a code object
 	 * dies; 3.14 on. While it stands still no address can have changed its meaning.
@@ -132,17 +134,20 @@ struct pv_tls {
 /* pthread_getspecific() of a key, by libc. */
 enum pv_tsd_kind {
 	PV_TSD_NONE = 0,
-	PV_TSD_GLIBC =
-		1, /* first 32 keys at TP + first, 16 bytes each, value at + 8; then 2 levels */
-	PV_TSD_MUSL = 2, /* *(TP + first) is an array of values */
+	PV_TSD_GLIBC = 1, /* first 32 keys at first, 16 bytes each, value at + 8; then 2 levels */
+	PV_TSD_MUSL = 2,  /* *first is an array of values */
 };
 
 struct pv_tsd {
 	__u8 kind;      /* enum pv_tsd_kind */
 	__u8 plain_key; /* 3.6: autotsskey is that of an int, -1 while there is no key */
-	__u8 pad[2];
-	__u16 first;  /* glibc 0x310, musl 0x80 */
-	__u16 second; /* glibc 0x510: pointers to the further blocks of 32 keys */
+	/*
+	 * Bytes from the thread's own structure, which pthread_self() names, to the thread pointer: 0
+	 * on x86-64, its size on aarch64. The offsets here are from its start.
+	 */
+	__u16 self;
+	__u16 first;  /* glibc x86-64 0x310, musl 0x80 */
+	__u16 second; /* glibc x86-64 0x510: pointers to the further blocks of 32 keys */
 };
 
 enum pv_proc_state {
@@ -179,7 +184,8 @@ struct pv_proc {
 	 * pv_tsd.plain_key; else 0.
 	 */
 	__u64 autotsskey;
-	__u64 interp_head; /* 2.7: address of interp_head, the first PyInterpreterState; else 0 */
+	__u64 interpreters; /* 3.7 on: address of the pointer to the newest interpreter */
+	__u64 interp_head;  /* 2.7: address of interp_head, the first PyInterpreterState; else 0 */
 	struct pv_tsd tsd;
 	__u64 PyCode_Type; /* address of the type object; 0: not known, not checked */
 	/*

@@ -15,6 +15,12 @@
 
 #include "bpf/maps.bpf.h"
 
+#if defined(__TARGET_ARCH_arm64)
+#define USER_REG_CNT 31
+#else
+#define USER_REG_CNT 15
+#endif
+
 /* include/linux/sched.h */
 #define PF_EXITING 0x00000004
 #define PF_KTHREAD 0x00200000
@@ -108,7 +114,12 @@ static __always_inline void task_exe(struct task_struct *task, struct pv_exe_id 
 	exe->generation = BPF_CORE_READ(inode, i_generation);
 }
 
-/* The thread pointer of the task: for pthreads the value of pthread_self(). */
+/*
+ * The thread pointer of the task. On aarch64 a running thread may have another one than the kernel has
+ * saved: it sets the register itself, without a system call, and the kernel takes note when it takes
+ * the CPU away. That concerns the first thread, from its exec until then: at clone() and fork() the
+ * kernel sees the true one (arch/arm64/kernel/process.c: copy_thread(), tls_preserve_current_state()).
+ */
 static __always_inline __u64 task_thread_pointer(struct task_struct *task)
 {
 #if defined(__TARGET_ARCH_x86)
@@ -117,6 +128,12 @@ static __always_inline __u64 task_thread_pointer(struct task_struct *task)
 	return TASK_FIELD(task, thread.uw.tp_value);
 #endif
 }
+
+#if defined(__TARGET_ARCH_arm64)
+#define TASK_TP_MAY_BE_STALE true
+#else
+#define TASK_TP_MAY_BE_STALE false
+#endif
 
 /*
  * The end of the C stack of the task: for a thread the thread pointer, as both glibc and musl put the
@@ -129,19 +146,26 @@ static __always_inline __u64 task_stack_top(struct task_struct *task, __u64 thre
 	return thread_pointer;
 }
 
+/* Did the tick interrupt user code? */
+static __always_inline bool user_interrupted(struct bpf_perf_event_data *ctx)
+{
+#if defined(__TARGET_ARCH_x86)
+	return (ctx->regs.cs & 3) == 3;
+#elif defined(__TARGET_ARCH_arm64)
+	return !(ctx->regs.pstate & 0xf); /* PSR_MODE_EL0t */
+#endif
+}
+
 /* Of the interrupted user code; 0 when the tick met the kernel. */
 static __always_inline __u64 user_stack_pointer(struct bpf_perf_event_data *ctx)
 {
 #if defined(__TARGET_ARCH_x86)
-	return (ctx->regs.cs & 3) == 3 ? ctx->regs.rsp : 0;
-#else
-	return 0;
+	return user_interrupted(ctx) ? ctx->regs.rsp : 0;
+#elif defined(__TARGET_ARCH_arm64)
+	return user_interrupted(ctx) ? ctx->regs.sp : 0;
 #endif
 }
 
-#define USER_REG_CNT 15
-
-#if defined(__TARGET_ARCH_x86)
 /* What user code had in its registers when it entered the kernel: struct pt_regs begins with them. */
 static __always_inline void saved_regs_read(__u64 *regs)
 {
@@ -151,7 +175,6 @@ static __always_inline void saved_regs_read(__u64 *regs)
 	    bpf_probe_read_kernel(regs, size, (void *)bpf_task_pt_regs(bpf_get_current_task_btf())))
 		__builtin_memset(regs, 0, size);
 }
-#endif
 
 /*
  * The general registers of the user code that the tick or, before it, the kernel has interrupted,
@@ -160,11 +183,11 @@ static __always_inline void saved_regs_read(__u64 *regs)
  */
 static __always_inline void user_regs_read(struct bpf_perf_event_data *ctx, __u64 *regs)
 {
-#if defined(__TARGET_ARCH_x86)
-	if ((ctx->regs.cs & 3) != 3) {
+	if (!user_interrupted(ctx)) {
 		saved_regs_read(regs);
 		return;
 	}
+#if defined(__TARGET_ARCH_x86)
 #define USER_REG(i, name) regs[i] = ctx->regs.name
 	USER_REG(0, rax);
 	USER_REG(1, rbx);
@@ -182,8 +205,10 @@ static __always_inline void user_regs_read(struct bpf_perf_event_data *ctx, __u6
 	USER_REG(13, r14);
 	USER_REG(14, r15);
 #undef USER_REG
-#else
-	__builtin_memset(regs, 0, USER_REG_CNT * sizeof(*regs));
+#elif defined(__TARGET_ARCH_arm64)
+#pragma unroll
+	for (int i = 0; i < USER_REG_CNT; i++)
+		regs[i] = ctx->regs.regs[i];
 #endif
 }
 

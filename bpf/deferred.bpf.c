@@ -64,7 +64,7 @@ static long one_round(__u32 index, void *data)
 {
 	struct round_ctx *ctx = data;
 	struct pv_walk *walk = &ctx->slot->walk;
-	struct pv_thread thread = { .tp = walk->sample.thread_ident };
+	struct pv_thread thread = { .tp = walk->sample.thread_ident + ctx->slot->proc.tsd.self };
 	bool came = false;
 
 	for (__u32 i = 0; i < PV_FAULT_MAX; i++) {

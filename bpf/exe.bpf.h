@@ -24,6 +24,8 @@ static __always_inline void exe_relocate(struct pv_proc *proc, __u64 bias)
 		proc->tstate_current += bias;
 	if (proc->autotsskey)
 		proc->autotsskey += bias;
+	if (proc->interpreters)
+		proc->interpreters += bias;
 	if (proc->interp_head)
 		proc->interp_head += bias;
 	if (proc->PyCode_Type)
@@ -53,6 +55,7 @@ static __always_inline bool exe_configure(struct task_struct *task, struct pv_pr
 		.tls_tstate = known->proc.tls_tstate,
 		.tls_gilstate = known->proc.tls_gilstate,
 		.autotsskey = known->proc.autotsskey,
+		.interpreters = known->proc.interpreters,
 		.interp_head = known->proc.interp_head,
 		.tsd = known->proc.tsd,
 		.PyCode_Type = known->proc.PyCode_Type,

@@ -81,7 +81,11 @@ enum pv_walk_mode {
 	PV_WALK_SEEK_CFRAME = 2, /* which register holds the previous C frame? */
 };
 
+#if defined(__TARGET_ARCH_arm64)
+#define PV_USER_REG_CNT 31
+#else
 #define PV_USER_REG_CNT 15
+#endif
 
 struct pv_seek {
 	__u64 found;    /* so far */

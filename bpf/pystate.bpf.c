@@ -12,6 +12,13 @@
 /* sizeof(PyThreadState) is 368 in 3.10 and 360 in 3.11. */
 #define TSTATE_SIZE_MAX 512
 
+/* tcbhead_t.dtv: glibc sysdeps/{x86_64,aarch64}/nptl/tls.h */
+#if defined(__TARGET_ARCH_arm64)
+#define TP_DTV 0
+#else
+#define TP_DTV 8
+#endif
+
 /* 0 if it is not in memory, which @fault tells. */
 static __always_inline __u64 read_u64(struct pv_fault *fault, __u64 addr)
 {
@@ -33,7 +40,7 @@ static __always_inline __u64 tls_read(const struct pv_tls *tls, __u64 tp, struct
 		return read_u64(fault, tp + tls->off);
 	if (tls->kind != PV_TLS_DTV)
 		return 0;
-	dtv = read_u64(fault, tp + 8);
+	dtv = read_u64(fault, tp + TP_DTV);
 	if (!dtv)
 		return 0;
 	/* glibc keeps the slot count at dtv[-1], musl at dtv[0]; a late module may lie beyond it. */
@@ -49,7 +56,7 @@ static __always_inline __u64 tls_read(const struct pv_tls *tls, __u64 tp, struct
 static __always_inline __u64 tsd_read(const struct pv_tsd *tsd, __u64 tp, __u32 key,
                                       struct pv_fault *fault)
 {
-	__u64 block;
+	__u64 self = tp - tsd->self, block;
 
 	if (key >= TSD_KEY_MAX)
 		return 0;
@@ -57,11 +64,11 @@ static __always_inline __u64 tsd_read(const struct pv_tsd *tsd, __u64 tp, __u32 
 	case PV_TSD_GLIBC:
 		/* struct pthread_key_data { uintptr_t seq; void *data; } */
 		if (key < TSD_BLOCK)
-			return read_u64(fault, tp + tsd->first + 16 * key + 8);
-		block = read_u64(fault, tp + tsd->second + 8 * (key / TSD_BLOCK));
+			return read_u64(fault, self + tsd->first + 16 * key + 8);
+		block = read_u64(fault, self + tsd->second + 8 * (key / TSD_BLOCK));
 		return block ? read_u64(fault, block + 16 * (key % TSD_BLOCK) + 8) : 0;
 	case PV_TSD_MUSL:
-		block = read_u64(fault, tp + tsd->first);
+		block = read_u64(fault, self + tsd->first);
 		return block ? read_u64(fault, block + 8 * key) : 0;
 	}
 	return 0;
@@ -99,7 +106,7 @@ static __always_inline __u64 gilstate_key_read(const struct pv_proc *proc, __u64
  * runs, it was entered last.
  */
 static __always_inline __u64 states_find(const struct pv_proc *proc, const struct pv_layout *layout,
-                                         __u64 tp, struct pv_fault *fault)
+                                         __u64 ident, struct pv_fault *fault)
 {
 	__u64 interp = read_u64(fault, proc->interp_head), tstate;
 
@@ -114,7 +121,7 @@ static __always_inline __u64 states_find(const struct pv_proc *proc, const struc
 			tstate = read_u64(fault, interp + INTERP_TSTATE_HEAD);
 			continue;
 		}
-		if (read_u64(fault, tstate + layout->tstate.thread_id) == tp)
+		if (read_u64(fault, tstate + layout->tstate.thread_id) == ident)
 			return tstate;
 		tstate = read_u64(fault, tstate + TSTATE_NEXT);
 	}
@@ -187,10 +194,10 @@ static __always_inline bool frame_is_on_stack(const struct pv_layout *layout,
  * the frame on the stack decides. @first: the state in the thread's key.
  */
 static __always_inline bool holder_is_ours(const struct pv_layout *layout,
-                                           const struct pv_thread *thread, __u64 tstate,
-                                           __u64 first, struct pv_fault *fault)
+                                           const struct pv_thread *thread, __u64 ident,
+                                           __u64 tstate, __u64 first, struct pv_fault *fault)
 {
-	if (read_u64(fault, tstate + layout->tstate.thread_id) == thread->tp) {
+	if (read_u64(fault, tstate + layout->tstate.thread_id) == ident) {
 		if (!first || first == tstate || !thread->scratch)
 			return true;
 	} else if (first) {
@@ -216,7 +223,9 @@ static __always_inline __u64 holder_find(const struct pv_proc *proc, const struc
 	case HOLDER_UNKNOWN:
 		break;
 	}
-	return holder_is_ours(layout, thread, tstate, first, fault) ? tstate : 0;
+	return holder_is_ours(layout, thread, thread->tp - proc->tsd.self, tstate, first, fault)
+	               ? tstate
+	               : 0;
 }
 
 __hidden __u64 pystate_find(const struct pv_proc *proc, const struct pv_layout *layout,
@@ -240,7 +249,7 @@ __hidden __u64 pystate_find(const struct pv_proc *proc, const struct pv_layout *
 	/* 2.7: no key leads there, and all states are looked through. */
 	if (proc->interp_head) {
 		tstate = holder_find(proc, layout, thread, 0, fault);
-		return tstate ? tstate : states_find(proc, layout, tp, fault);
+		return tstate ? tstate : states_find(proc, layout, tp - proc->tsd.self, fault);
 	}
 	/* Without the GIL the key says which state is its own. */
 	first = gilstate_key_read(proc, tp, fault);
@@ -283,4 +292,19 @@ __hidden __u32 pystate_rank(const struct pv_proc *proc, const struct pv_layout *
 		return 1;
 	/* One that calls into the other most often gives its lock up before. */
 	return is_attached(proc, thread->tp, tstate) ? 3 : 2;
+}
+
+__hidden __u64 pystate_thread_pointer(const struct pv_proc *proc, const struct pv_layout *layout)
+{
+	struct pv_fault fault;
+	__u64 interp, tstate, ident;
+
+	if (!proc->interpreters || layout->interp_threads_head == PV_NO_FIELD)
+		return 0;
+	interp = read_u64(&fault, proc->interpreters);
+	if (!interp)
+		return 0;
+	tstate = read_u64(&fault, interp + layout->interp_threads_head);
+	ident = tstate ? read_u64(&fault, tstate + layout->tstate.thread_id) : 0;
+	return ident ? ident + proc->tsd.self : 0;
 }

@@ -33,6 +33,12 @@ __u64 pystate_find(const struct pv_proc *proc, const struct pv_layout *layout,
                    const struct pv_thread *thread, struct pv_fault *fault);
 
 /*
+ * The thread pointer of a process of one thread, as its state tells: where the kernel does not know it
+ * (compat.bpf.h). 0: not known. Three reads.
+ */
+__u64 pystate_thread_pointer(const struct pv_proc *proc, const struct pv_layout *layout);
+
+/*
  * For processes with two runtimes: how likely is it that the running thread, whose state in this
  * runtime is @tstate, runs code of it now? More is likelier, 0 is no state.
  */

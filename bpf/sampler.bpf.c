@@ -34,6 +34,8 @@ static __always_inline __u32 sample_python(struct bpf_perf_event_data *ctx,
 	tick->thread.tp = task_thread_pointer(task);
 	tick->thread.sp = user_stack_pointer(ctx);
 	tick->thread.stack_top = task_stack_top(task, tick->thread.tp);
+	if (TASK_TP_MAY_BE_STALE)
+		tick->is_single = TASK_FIELD(task, signal, nr_threads) == 1;
 	chain = tick_find();
 	if (!chain)
 		return PV_CNT_UNKNOWN_LAYOUT;

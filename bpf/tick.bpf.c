@@ -73,6 +73,23 @@ __noinline int tick_rank(__u32 second)
 	return pystate_rank(&tick->proc[second], layout, &thread, tick->tstate[second]);
 }
 
+/* Take the thread pointer from the runtime itself. 0: it tells nothing new. */
+__noinline int tick_take_pointer(void)
+{
+	struct tick *tick = tick_get();
+	const struct pv_layout *layout;
+	__u64 tp;
+
+	if (!tick)
+		return 0;
+	layout = layout_get(&tick->proc[0]);
+	tp = layout ? pystate_thread_pointer(&tick->proc[0], layout) : 0;
+	if (!tp || tp == tick->thread.tp)
+		return 0;
+	tick->thread.tp = tp;
+	return 1;
+}
+
 /* If the thread runs in the other runtime of the process make that the first. Its chain, or 0. */
 static __always_inline int take_second(struct tick *tick)
 {
@@ -102,6 +119,8 @@ __noinline int tick_find(void)
 	chain = tick_look(0);
 	if (!chain)
 		return 0;
+	if (TASK_TP_MAY_BE_STALE && !tick->tstate[0] && tick->is_single && tick_take_pointer())
+		tick_look(0);
 	if (tick->proc[0].has_second) {
 		second = take_second(tick);
 		if (second)
@@ -112,7 +131,7 @@ __noinline int tick_find(void)
 	tick->walk.PyCode_Type = proc->PyCode_Type;
 	tick->walk.proc_tag =
 		proc->id.start_ns * 31 + ((__u64)proc->id.tgid << 32) + proc->id.exec_id;
-	tick->walk.sample.thread_ident = tick->thread.tp;
+	tick->walk.sample.thread_ident = tick->thread.tp - proc->tsd.self;
 	return chain;
 }
 

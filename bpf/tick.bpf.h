@@ -20,6 +20,7 @@ struct tick {
 	struct pv_proc proc[2];
 	__u64 tstate[2];         /* what the thread has in each */
 	struct pv_thread thread; /* without scratch */
+	__u64 is_single;         /* its process has no other thread */
 	struct pv_walk walk;
 };
 

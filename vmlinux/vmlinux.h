@@ -51,6 +51,7 @@ struct mm_struct {
 };
 
 struct signal_struct {
+	int nr_threads;
 	atomic_t live;
 };
 

@@ -8,7 +8,8 @@ import signal
 import tempfile
 import time
 
-from measure import bpf_statistics, cost, file_cnt, memory_kb, peak_memory_kb, used
+from measure import (bpf_statistics, cost, file_cnt, memory_kb, peak_memory_kb, programs,
+                     used)
 from targets import Brood, Cold, Idler, Many, Mix, Puzzle, Spinner, swap
 
 # what: of the table; who: pitviper or a peer; value: as text; good: True, False, None (no bound)
@@ -129,6 +130,32 @@ def impossible_peers(bench, name):
         yield Row(f'impossible stacks: {name}, {rate} Hz, Python {version[0]}.{version[1]}', '',
                   peer.name, f'{percent(wrong, result.samples)} of {result.samples}, '
                   f'errors {percent(result.errors, attempts)}', None)
+
+
+# As user/kern/features.c calls what a kernel lacks.
+KERNELS = {'as on Linux 6.18': '', 'as on 5.17': 'task_work',
+           'as on 5.10': 'loop,task_work,task_type,task_regs'}
+
+
+@figure
+def load(bench):
+    """how long the BPF programs are, how much of them the verifier looks at, how long that takes"""
+    for name, without in KERNELS.items():
+        times = []
+        for _ in range(3):
+            with Spinner(20, bench.python) as target, tempfile.TemporaryDirectory() as folder:
+                recording = bench.pitviper.start(target.pid, 99, 2, folder, verbose=True,
+                                                 prefix=('env', f'PITVIPER_WITHOUT={without}'))
+                while 'sampling has begun' not in recording.printed():
+                    time.sleep(0.02)
+                found = programs(recording.pid)
+                text = bench.checked(recording.finish(60)).text
+            took = re.search(r'programs loaded in ([\d.]+) ms, ([\d.]+) ms of CPU time', text)
+            times.append([float(each) for each in took.groups()])
+        wall, cpu = min(times)
+        yield Row(f'programs {name}: instructions, verified, load', '<= 500 ms', 'pitviper',
+                  f'{found.instructions}, {found.verified}, {wall:.0f} ms ({cpu:.0f} ms of CPU)',
+                  wall <= 500)
 
 
 @figure

@@ -3,8 +3,10 @@
 import collections
 import contextlib
 import glob
+import json
 import os
 import re
+import subprocess
 import time
 
 STATS = '/proc/sys/kernel/bpf_stats_enabled'
@@ -59,6 +61,25 @@ def cost(pid):
     ticks = [p for p in programs.values() if int(p['prog_type']) == PERF_EVENT]
     return Cost(time.monotonic_ns(), cpu, sum(int(p['run_time_ns']) for p in programs.values()),
                 sum(int(p['run_time_ns']) for p in ticks), sum(int(p['run_cnt']) for p in ticks))
+
+
+Programs = collections.namedtuple('Programs', 'instructions verified')
+
+
+def programs(pid):
+    """How long the BPF programs of a process are, and how many instructions the verifier looked at."""
+    verified = {}
+    for path in glob.glob(f'/proc/{pid}/fdinfo/*'):
+        with contextlib.suppress(OSError):
+            info = dict(re.findall(r'^(\w+):\s+(\d+)$', read(path), re.M))
+            if 'verified_insns' in info:  # a program's, not that of a link to it
+                verified[info['prog_id']] = int(info['verified_insns'])
+    length = 0
+    for program in verified:
+        shown = subprocess.run(['/usr/sbin/bpftool', '-j', 'prog', 'show', 'id', program],
+                               stdout=subprocess.PIPE, check=True).stdout
+        length += json.loads(shown)['bytes_xlated'] // 8
+    return Programs(length, sum(verified.values()))
 
 
 def used(before, after):

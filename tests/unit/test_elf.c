@@ -358,6 +358,44 @@ static int decode(const char *hex, struct py_tls_recipe *recipe, bool *with_offs
 	return err;
 }
 
+static int decode_aarch64(const uint32_t *insns, size_t cnt, struct py_tls_recipe *recipe)
+{
+	uint8_t *exact = malloc(cnt * sizeof(*insns));
+	int err;
+
+	memcpy(exact, insns, cnt * sizeof(*insns));
+	err = py_tls_decode_aarch64(exact, cnt * sizeof(*insns), recipe);
+	free(exact);
+	return err;
+}
+
+static void test_tls_decode_aarch64(void **state)
+{
+	/* 3.14, Debian: bti c; mrs x0, tpidr_el0; nop; add x0, x0, #0x18; ldr x0, [x0]; ret */
+	uint32_t debian[] = {
+		0xd503245f, 0xd53bd040, 0xd503201f, 0x91006000, 0xf9400000, 0xd65f03c0
+	};
+	/* mrs x0, tpidr_el0; add x0, x0, #1, lsl #12; ldr x0, [x0, #8]; ret */
+	const uint32_t far[] = { 0xd53bd040, 0x91400400, 0xf9400400, 0xd65f03c0 };
+	struct py_tls_recipe recipe;
+
+	(void)state;
+	assert_int_equal(decode_aarch64(debian, 6, &recipe), 0);
+	assert_int_equal(recipe.form, PY_TLS_STATIC);
+	assert_int_equal(recipe.off, 0x18);
+	assert_int_equal(decode_aarch64(far, 4, &recipe), 0);
+	assert_int_equal(recipe.off, 0x1008);
+	/* One instruction less is not the function any more, nor is one that is another. */
+	for (size_t cnt = 0; cnt < 6; cnt++)
+		assert_int_equal(decode_aarch64(debian, cnt, &recipe), -ENOENT);
+	for (size_t i = 0; i < 6; i++) {
+		debian[i] ^= 1; /* another register, or no such instruction */
+		assert_int_equal(decode_aarch64(debian, 6, &recipe), -ENOENT);
+		assert_int_equal(recipe.form, PY_TLS_NONE);
+		debian[i] ^= 1;
+	}
+}
+
 static void test_tls_decode(void **state)
 {
 	struct py_tls_recipe recipe;
@@ -432,6 +470,7 @@ int main(void)
 		cmocka_unit_test(test_forged_headers),
 		cmocka_unit_test(test_sparse),
 		cmocka_unit_test(test_tls_decode),
+		cmocka_unit_test(test_tls_decode_aarch64),
 		cmocka_unit_test(test_tls_decode_refuses),
 	};
 

@@ -56,6 +56,7 @@ static const struct pv_layout layout_313 = {
 	         .compact_bit = 5,
 	         .ascii_bit = 6 },
 	.interp_id = 7272,
+	.interp_threads_head = 7344,
 	.interp_code_generation = NO,
 };
 

@@ -169,6 +169,46 @@ static uint64_t search(struct scene *scene)
 	return found;
 }
 
+/* aarch64: the thread's own structure ends where the thread pointer points to. */
+static void test_self_below(void **state)
+{
+	struct scene scene = scene_new(11);
+	uint64_t self = TP - 0x180;
+
+	(void)state;
+	set_key(&scene, PV_TSD_GLIBC, 3, OTHER);
+	scene.proc.tsd.self = 0x180;
+	image_put64(scene.image, self + 0x310 + 16 * 3 + 8, MINE_KEY);
+	assert_int_equal(find(&scene), MINE_KEY);
+	/* Whose ident is that structure's address holds the GIL. */
+	scene.proc.tstate_current = RUNTIME;
+	image_put64(scene.image, RUNTIME, MINE_KEY);
+	image_put64(scene.image, MINE_KEY + scene.image->layout.tstate.thread_id, self);
+	assert_int_equal(find(&scene), MINE_KEY);
+	image_free(scene.image);
+}
+
+static void test_thread_pointer(void **state)
+{
+	struct scene scene = scene_new(14);
+	const struct pv_layout *layout = &scene.image->layout;
+
+	(void)state;
+	assert_int_equal(pystate_thread_pointer(&scene.proc, layout), 0);
+	scene.proc.interpreters = RUNTIME;
+	assert_int_equal(pystate_thread_pointer(&scene.proc, layout), 0);
+	image_put64(scene.image, RUNTIME, BLOCK);
+	image_map(scene.image, BLOCK + (layout->interp_threads_head & ~0xfffull), IMAGE_PAGE);
+	assert_int_equal(pystate_thread_pointer(&scene.proc, layout), 0);
+	image_put64(scene.image, BLOCK + layout->interp_threads_head, MINE);
+	image_put64(scene.image, MINE + layout->tstate.thread_id, TP - 0x180);
+	scene.proc.tsd.self = 0x180;
+	assert_int_equal(pystate_thread_pointer(&scene.proc, layout), TP);
+	image_put64(scene.image, RUNTIME, IMAGE_NOTHING);
+	assert_int_equal(pystate_thread_pointer(&scene.proc, layout), 0);
+	image_free(scene.image);
+}
+
 static void test_states(void **state)
 {
 	struct scene scene = scene_new(IMAGE_27);
@@ -390,6 +430,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_nothing_known), cmocka_unit_test(test_key),
 		cmocka_unit_test(test_plain_key),     cmocka_unit_test(test_states),
+		cmocka_unit_test(test_self_below),    cmocka_unit_test(test_thread_pointer),
 		cmocka_unit_test(test_key_not_there), cmocka_unit_test(test_current),
 		cmocka_unit_test(test_foreign),       cmocka_unit_test(test_static_tls),
 		cmocka_unit_test(test_dtv),           cmocka_unit_test(test_no_dtv),

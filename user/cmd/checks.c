@@ -107,10 +107,11 @@ static void look_arch(struct finding *finding)
 
 	finding->is_kernel = true;
 	uname(&name);
-	if (!strcmp(name.machine, "x86_64"))
+	if (!strcmp(name.machine, "x86_64") || !strcmp(name.machine, "aarch64"))
 		found(finding, CHECK_OK, "%s", name.machine);
 	else
-		found(finding, CHECK_MISSING, "%s; this version knows x86_64 only", name.machine);
+		found(finding, CHECK_MISSING, "%s; this version knows x86_64 and aarch64",
+		      name.machine);
 }
 
 static void look_btf(struct finding *finding)

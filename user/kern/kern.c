@@ -94,6 +94,7 @@ static int kern_open(struct kern *kern, const struct kern_opts *opts)
 
 static int kern_load(struct kern *kern, const struct kern_opts *opts)
 {
+	uint64_t begin_ns, begin_cpu_ns;
 	int err;
 
 	err = features_probe(&kern->features);
@@ -102,8 +103,14 @@ static int kern_load(struct kern *kern, const struct kern_opts *opts)
 	if (err)
 		return err;
 	err = kern_open(kern, opts);
-	if (!err)
+	if (!err) {
+		begin_ns = clock_ns(CLOCK_MONOTONIC);
+		begin_cpu_ns = clock_ns(CLOCK_PROCESS_CPUTIME_ID);
 		err = pitviper__load(kern->skel);
+		log_debug("programs loaded in %.1f ms, %.1f ms of CPU time",
+		          (double)(clock_ns(CLOCK_MONOTONIC) - begin_ns) / 1e6,
+		          (double)(clock_ns(CLOCK_PROCESS_CPUTIME_ID) - begin_cpu_ns) / 1e6);
+	}
 	return err;
 }
 

@@ -25,6 +25,7 @@ enum discover_symbol {
 	SYM_NegativeRefcount,
 	SYM_ForgetReference,
 	SYM_pthread_specific,
+	SYM_sizeof_pthread,
 	SYM_l_tls_offset,
 	SYM_l_tls_modid,
 	SYM_libc_start_main,
@@ -48,6 +49,7 @@ static const char *const discover_names[SYM_CNT] = {
 	[SYM_ForgetReference] = "_Py_ForgetReference",   /* Py_TRACE_REFS only, up to 3.12 */
 	/* nptl_db's description of glibc's own structures: u32 {bits, elements, offset}. */
 	[SYM_pthread_specific] = "_thread_db_pthread_specific",
+	[SYM_sizeof_pthread] = "_thread_db_sizeof_pthread", /* u32 */
 	[SYM_l_tls_offset] = "_thread_db_link_map_l_tls_offset",
 	[SYM_l_tls_modid] = "_thread_db_link_map_l_tls_modid",
 	[SYM_libc_start_main] = "__libc_start_main",
@@ -506,14 +508,38 @@ static uint16_t discover_nptl_offset(const struct discover *disc, enum discover_
 	return (uint16_t)desc[2];
 }
 
+/*
+ * Bytes from struct pthread to the thread pointer: aarch64 has the structure right below it
+ * (TLS_DTV_AT_TP). False: not known.
+ */
+static bool discover_self(const struct discover *disc, uint16_t *self)
+{
+	const struct elf_symbol *size_of = discover_found(disc, SYM_sizeof_pthread);
+	uint32_t size;
+
+	*self = 0;
+	if (elf__machine(disc->elf) != EM_AARCH64)
+		return true;
+	if (!size_of || elf__read(disc->elf, size_of->value, &size, sizeof(size)) || size % 16 ||
+	    size > 0x4000)
+		return false;
+	*self = (uint16_t)size;
+	return true;
+}
+
 /* glibc nptl/descr.h: specific_1stblock[32] of 16 bytes each lies right before specific[32]. */
 static void discover_libc(const struct discover *disc, struct py_libc *libc)
 {
 	bool start = discover_found(disc, SYM_libc_start_main);
-	uint16_t specific = discover_nptl_offset(disc, SYM_pthread_specific);
+	uint16_t specific = discover_nptl_offset(disc, SYM_pthread_specific), self;
 
+	/* Of aarch64 only a glibc that says so itself is known. */
+	if (!discover_self(disc, &self) ||
+	    (specific <= 512 && elf__machine(disc->elf) == EM_AARCH64))
+		return;
 	if (specific > 512) {
 		libc->tsd = (struct pv_tsd){ .kind = PV_TSD_GLIBC,
+			                     .self = self,
 			                     .first = (uint16_t)(specific - 512),
 			                     .second = specific };
 		libc->dtv_stride = 16;

@@ -18,6 +18,7 @@ int py_layout_from_table(uint32_t version_hex, struct pv_layout *layout,
 		    layout_rows[i].micro_last < (version_hex >> 8 & 0xff))
 			continue;
 		*layout = layout_rows[i].layout;
+		layout->interp_threads_head = PV_NO_FIELD;
 		*offsets = layout_rows[i].offsets;
 		return 0;
 	}
@@ -88,6 +89,7 @@ static const struct debug_check debug_checks[] = {
 	{ DBG_STR_ASCII_SIZE, 8, 0, DBG_STR_SIZE_OF, 0 },
 	{ DBG_INTERPRETERS_HEAD, 8, 0, DBG_RUNTIME_SIZE, 8 },
 	{ DBG_INTERP_ID, 8, 0, DBG_FIELD_CNT, 8 },
+	{ DBG_INTERP_THREADS_HEAD, 8, 0, DBG_FIELD_CNT, 8 },
 	{ DBG_INTERP_CODE_GENERATION, 8, 1, DBG_FIELD_CNT, 8 },
 };
 
@@ -254,6 +256,7 @@ static void debug_fill(const struct debug_view *view, uint16_t version, struct p
 		         .compact_bit = bits->compact_bit,
 		         .ascii_bit = bits->ascii_bit },
 		.interp_id = (uint16_t)value[DBG_INTERP_ID],
+		.interp_threads_head = (uint16_t)value[DBG_INTERP_THREADS_HEAD],
 		.interp_code_generation = value[DBG_INTERP_CODE_GENERATION]
 		                                  ? (uint16_t)value[DBG_INTERP_CODE_GENERATION]
 		                                  : PV_NO_FIELD,

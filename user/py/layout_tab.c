@@ -193,7 +193,7 @@ const struct debug_row debug_rows[] = {
 		.version = 0x030d, .size = 584,
 		.at = {
 			[DBG_RUNTIME_SIZE] = 24, [DBG_INTERPRETERS_HEAD] = 40,
-			[DBG_INTERP_ID] = 56,
+			[DBG_INTERP_ID] = 56, [DBG_INTERP_THREADS_HEAD] = 72,
 			[DBG_TSTATE_SIZE] = 152, [DBG_TSTATE_INTERP] = 176,
 			[DBG_TSTATE_CURRENT_FRAME] = 184, [DBG_TSTATE_THREAD_ID] = 192,
 			[DBG_FRAME_SIZE] = 224, [DBG_FRAME_PREVIOUS] = 232,
@@ -215,7 +215,8 @@ const struct debug_row debug_rows[] = {
 		.version = 0x030e, .size = 760,
 		.at = {
 			[DBG_RUNTIME_SIZE] = 24, [DBG_INTERPRETERS_HEAD] = 40,
-			[DBG_INTERP_ID] = 56, [DBG_INTERP_CODE_GENERATION] = 160,
+			[DBG_INTERP_ID] = 56, [DBG_INTERP_THREADS_HEAD] = 72,
+			[DBG_INTERP_CODE_GENERATION] = 160,
 			[DBG_TSTATE_SIZE] = 176, [DBG_TSTATE_INTERP] = 200,
 			[DBG_TSTATE_CURRENT_FRAME] = 208, [DBG_TSTATE_THREAD_ID] = 216,
 			[DBG_FRAME_SIZE] = 248, [DBG_FRAME_PREVIOUS] = 256,
@@ -237,7 +238,8 @@ const struct debug_row debug_rows[] = {
 		.version = 0x030f, .size = 888,
 		.at = {
 			[DBG_RUNTIME_SIZE] = 24, [DBG_INTERPRETERS_HEAD] = 40,
-			[DBG_INTERP_ID] = 56, [DBG_INTERP_CODE_GENERATION] = 160,
+			[DBG_INTERP_ID] = 56, [DBG_INTERP_THREADS_HEAD] = 72,
+			[DBG_INTERP_CODE_GENERATION] = 160,
 			[DBG_TSTATE_SIZE] = 176, [DBG_TSTATE_INTERP] = 200,
 			[DBG_TSTATE_CURRENT_FRAME] = 208, [DBG_TSTATE_BASE_FRAME] = 216,
 			[DBG_TSTATE_THREAD_ID] = 240,
@@ -264,6 +266,7 @@ const char *const debug_field_names[DBG_FIELD_CNT] = {
 	[DBG_RUNTIME_SIZE] = "runtime_state.size",
 	[DBG_INTERPRETERS_HEAD] = "runtime_state.interpreters_head",
 	[DBG_INTERP_ID] = "interpreter_state.id",
+	[DBG_INTERP_THREADS_HEAD] = "interpreter_state.threads_head",
 	[DBG_INTERP_CODE_GENERATION] = "interpreter_state.code_object_generation",
 	[DBG_TSTATE_SIZE] = "thread_state.size",
 	[DBG_TSTATE_INTERP] = "thread_state.interp",

@@ -218,6 +218,8 @@ static int runtime_fill(const struct runtime_scan *scan, const struct runtime_ma
 	runtime->layout = python->layout;
 	if (python->_PyRuntime)
 		runtime->runtime_addr = bias + python->_PyRuntime;
+	if (python->_PyRuntime && python->offsets.interpreters_head)
+		proc->interpreters = runtime->runtime_addr + python->offsets.interpreters_head;
 	if (python->offsets.tstate_current)
 		proc->tstate_current = runtime->runtime_addr + python->offsets.tstate_current;
 	else if (!python->_PyRuntime)
@@ -279,6 +281,7 @@ static void runtime_exe(const struct runtime_scan *scan, struct py_runtime *runt
 	exe->start_code = program->code.vaddr;
 	exe->proc.tstate_current -= exe->proc.tstate_current ? bias : 0;
 	exe->proc.autotsskey -= exe->proc.autotsskey ? bias : 0;
+	exe->proc.interpreters -= exe->proc.interpreters ? bias : 0;
 	exe->proc.interp_head -= exe->proc.interp_head ? bias : 0;
 	exe->PyCode_Type_in_program = scan->PyCode_Type_copy && !file->python->program;
 	if (exe->PyCode_Type_in_program)

@@ -160,6 +160,46 @@ int py_tls_decode_x86_64(const uint8_t *bytes, size_t len, uint64_t vaddr,
 	return -ENOENT;
 }
 
+/* Instructions of aarch64; Rd is x0 throughout. */
+#define A64_BTI_C       0xd503245fu
+#define A64_PACIASP     0xd503233fu
+#define A64_NOP         0xd503201fu
+#define A64_MRS_TP      0xd53bd040u /* mrs x0, tpidr_el0 */
+#define A64_ADD         0x91000000u /* add x0, x0, #imm12 [, lsl #12] */
+#define A64_ADD_MASK    0xff8003ffu
+#define A64_LDR         0xf9400000u /* ldr x0, [x0, #imm12 * 8] */
+#define A64_LDR_MASK    0xffc003ffu
+#define A64_RET         0xd65f03c0u
+#define A64_IMM12(insn) ((insn) >> 10 & 0xfff)
+
+int py_tls_decode_aarch64(const uint8_t *bytes, size_t len, struct py_tls_recipe *recipe)
+{
+	bool pointer = false, loaded = false;
+	int64_t off = 0;
+	uint32_t insn;
+
+	*recipe = (struct py_tls_recipe){ 0 };
+	for (size_t i = 0; i + sizeof(insn) <= len; i += sizeof(insn)) {
+		memcpy(&insn, bytes + i, sizeof(insn));
+		if (insn == A64_NOP || (!pointer && (insn == A64_BTI_C || insn == A64_PACIASP))) {
+			continue;
+		} else if (!pointer && insn == A64_MRS_TP) {
+			pointer = true;
+		} else if (pointer && !loaded && (insn & A64_ADD_MASK) == A64_ADD) {
+			off += (int64_t)A64_IMM12(insn) << (insn >> 22 & 1 ? 12 : 0);
+		} else if (pointer && !loaded && (insn & A64_LDR_MASK) == A64_LDR) {
+			off += A64_IMM12(insn) * 8;
+			loaded = true;
+		} else if (loaded && insn == A64_RET) {
+			*recipe = (struct py_tls_recipe){ .form = PY_TLS_STATIC, .off = off };
+			return 0;
+		} else {
+			break;
+		}
+	}
+	return -ENOENT;
+}
+
 /* A slot must be what the dynamic linker fills in for this purpose, or the decoding was wrong. */
 static int tls_check_slot(struct elf *elf, struct py_tls_recipe *recipe, bool with_offset)
 {
@@ -188,13 +228,15 @@ static int tls_from_accessor(struct elf *elf, const char *name, struct py_tls_re
 	size_t len = sizeof(code);
 	bool with_offset;
 
-	if (elf__machine(elf) != EM_X86_64)
-		return -ENOENT; /* a decoder for each machine */
 	if (!elf__symbols(elf, false, &symbol, 1) || symbol.type != STT_FUNC)
 		return -ENOENT;
 	if (symbol.size && symbol.size < len)
 		len = (size_t)symbol.size;
-	if (elf__read(elf, symbol.value, code, len) ||
+	if (elf__read(elf, symbol.value, code, len))
+		return -ENOENT;
+	if (elf__machine(elf) == EM_AARCH64 && elf__is_program(elf))
+		return py_tls_decode_aarch64(code, len, recipe);
+	if (elf__machine(elf) != EM_X86_64 ||
 	    py_tls_decode_x86_64(code, len, symbol.value, recipe, &with_offset))
 		return -ENOENT;
 	return tls_check_slot(elf, recipe, with_offset);
@@ -210,12 +252,20 @@ static int tls_from_symbol(struct elf *elf, const char *variable, struct py_tls_
 	if (!tls || !elf__symbols(elf, true, &symbol, 1) || symbol.type != STT_TLS ||
 	    symbol.value > tls->memsz || tls->memsz > 1u << 30)
 		return -ENOENT;
+	align = tls->align ? tls->align : 1;
+	if (align > 1u << 20 || align & (align - 1))
+		return -ENOENT;
+	/* Variant 1 of the TLS ABI: the program's block lies above the thread pointer and two words. */
+	if (elf__machine(elf) == EM_AARCH64 && elf__is_program(elf)) {
+		*recipe = (struct py_tls_recipe){
+			.form = PY_TLS_STATIC,
+			.off = (int64_t)((16 + align - 1) & ~(align - 1)) + (int64_t)symbol.value,
+		};
+		return 0;
+	}
 	if (elf__machine(elf) != EM_X86_64)
-		return -ENOENT; /* aarch64 lays the blocks out above the thread pointer */
+		return -ENOENT;
 	if (elf__is_program(elf)) {
-		align = tls->align ? tls->align : 1;
-		if (align > 1u << 20 || align & (align - 1))
-			return -ENOENT;
 		*recipe = (struct py_tls_recipe){
 			.form = PY_TLS_STATIC,
 			.off = (int64_t)symbol.value -

@@ -38,4 +38,7 @@ int py_tls_recipe(struct elf *elf, const char *variable, const char *const *acce
 int py_tls_decode_x86_64(const uint8_t *code, size_t len, uint64_t vaddr,
                          struct py_tls_recipe *recipe, bool *with_offset);
 
+/* The same of aarch64 code, of a variable of the program itself only (local exec). */
+int py_tls_decode_aarch64(const uint8_t *code, size_t len, struct py_tls_recipe *recipe);
+
 #endif
