@@ -36,12 +36,16 @@
 
 #define TITLE "all Python processes"
 
+/* What a start costs is not the budget's, nor what it leaves to do in its first seconds. */
+#define SETTLE_NS (3 * NSEC_PER_SEC)
+
 /* When what is due, CLOCK_MONOTONIC. */
 struct pace {
 	uint64_t second_ns;
 	uint64_t flush_ns;
 	uint64_t watchdog_ns;
 	uint64_t again_ns;   /* to try to sample again */
+	uint64_t settled_ns; /* the budget counts from then on */
 	uint64_t warned_ns;  /* that the budget can't be held */
 	uint64_t restart_ns; /* when a session was last begun anew for its memory */
 };
@@ -137,6 +141,7 @@ static enum agent_error begin_sampling(struct agent *agent, char *what, size_t w
 		.rate_hz = agent->budget.rate_hz,
 		.rate_max_hz = agent->config.rate_hz,
 		.timed = true,
+		.patient = true,
 	};
 	struct session_status status;
 	enum session_error error;
@@ -157,10 +162,10 @@ static enum agent_error begin_sampling(struct agent *agent, char *what, size_t w
 	agent->stats.state = STATS_SAMPLING;
 	agent->stats.problem[0] = '\0';
 	agent->stats.session_cnt++;
-	/* What a start costs is not the budget's: no rate would change it. */
 	session__status(agent->session, &status);
 	cost_begin(&agent->cost, &status, agent->flush_ns, pages__cpu_ns(agent->pages));
 	agent->pace.flush_ns = clock_ns(CLOCK_MONOTONIC) + agent->config.flush_ns;
+	agent->pace.settled_ns = clock_ns(CLOCK_MONOTONIC) + SETTLE_NS;
 	agent->offset_ns = clock_offset_ns();
 	return AGENT_OK;
 }
@@ -242,9 +247,11 @@ static void follow_budget(struct agent *agent, const struct session_status *stat
 	if (!agent->session)
 		return;
 	cost_look(&agent->cost, status, agent->flush_ns, pages__cpu_ns(agent->pages), total, &span);
+	total->max_ppm = agent->budget.max_ppm;
+	if (agent->cost.time_ns < agent->pace.settled_ns)
+		return;
 	budget_step(&agent->budget, span.span_ns, span.by_rate_ns, span.fixed_ns);
 	total->used_ppm = budget_used_ppm(&agent->budget);
-	total->max_ppm = agent->budget.max_ppm;
 	total->is_over = agent->budget.is_over;
 	if (agent->budget.is_over && !was_over &&
 	    (!agent->pace.warned_ns || agent->cost.time_ns - agent->pace.warned_ns > WARN_NS)) {

@@ -21,9 +21,10 @@
 /* The ring is drained this often if nothing wakes us before, in the beginning more often: nobody
  * wants to wait for the first sample.
  */
-#define DRAIN_EVERY_MS 250
-#define DRAIN_FIRST_MS 10
-#define DRAIN_FIRST_NS NSEC_PER_SEC
+#define DRAIN_EVERY_MS   250
+#define DRAIN_PATIENT_MS 1000
+#define DRAIN_FIRST_MS   10
+#define DRAIN_FIRST_NS   NSEC_PER_SEC
 /* One round takes no longer, however fast the ring fills: who called wants to be asked again. */
 #define DRAIN_MAX_NS    (50 * NSEC_PER_MSEC)
 #define DRAIN_ASK_CNT   64 /* records between two looks at the clock */
@@ -33,8 +34,9 @@
 /* At the end of a slice, so that one that fills faster than we drain has an end. */
 #define SLICE_ROUND_MAX 8
 /* Images that are asked each time whether they still run: so many, and this part of all. */
-#define SWEEP_CNT  64
-#define SWEEP_PART 32
+#define SWEEP_CNT          64
+#define SWEEP_PART         32
+#define SWEEP_PATIENT_PART 256
 
 /* All that is counted of a session, at one time. */
 struct tally {
@@ -475,7 +477,14 @@ static int drain_every_ms(const struct session *session, uint64_t now_ns)
 		return 0;
 	if (!session->first_sample_ns && now_ns - session->start_ns < DRAIN_FIRST_NS)
 		return DRAIN_FIRST_MS;
-	return DRAIN_EVERY_MS;
+	return session->opts.patient ? DRAIN_PATIENT_MS : DRAIN_EVERY_MS;
+}
+
+static uint32_t sweep_cnt(const struct session *session)
+{
+	uint32_t cnt = images__alive_cnt(session->images);
+
+	return session->opts.patient ? 1 + cnt / SWEEP_PATIENT_PART : SWEEP_CNT + cnt / SWEEP_PART;
 }
 
 int session__run(struct session *session, int timeout_ms, int wake_fd)
@@ -500,8 +509,7 @@ int session__run(struct session *session, int timeout_ms, int wake_fd)
 	if (!err && now_ns >= session->follow_ns) {
 		session->follow_ns = now_ns + FOLLOW_EVERY_NS;
 		begin_ns = watch_begin(session);
-		images__sweep(session->images,
-		              SWEEP_CNT + images__alive_cnt(session->images) / SWEEP_PART);
+		images__sweep(session->images, sweep_cnt(session));
 		err = kern__follow_cpus(session->kern);
 		watch_end(session, begin_ns);
 	}

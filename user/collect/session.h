@@ -28,6 +28,7 @@ struct session_opts {
 	uint32_t rate_hz;     /* 1 to SESSION_RATE_MAX */
 	uint32_t rate_max_hz; /* what session__slice() may set it to; 0: rate_hz */
 	bool timed;           /* tell what the session costs */
+	bool patient;         /* always on: what can wait is done less often */
 	bool points;          /* keep the time line */
 	bool labels;          /* tell what processes belong to, see proc/labels.h */
 	/* How services are called; NULL: SERVICE_DEFAULT. Must outlive the session. */
