@@ -76,7 +76,7 @@ void codec_put_values(struct codec_value *values, size_t cnt, struct buf *out)
 int codec_each_value(const void *data, size_t len,
                      int (*fn)(void *ctx, const struct codec_value *value), void *ctx)
 {
-	const uint8_t *at = data, *end = at + len;
+	const uint8_t *at = data, *end = len ? at + len : at;
 	struct codec_value value = { 0 };
 	uint64_t delta, left;
 	int err;
@@ -113,7 +113,7 @@ void codec_put_points(const struct codec_point *points, size_t cnt, struct buf *
 int codec_each_point(const void *data, size_t len,
                      int (*fn)(void *ctx, const struct codec_point *point), void *ctx)
 {
-	const uint8_t *at = data, *end = at + len;
+	const uint8_t *at = data, *end = len ? at + len : at;
 	struct codec_point point = { 0 };
 	uint64_t delta;
 	int err;

@@ -16,7 +16,7 @@
 #include "util/log.h"
 
 #define OP_STEP     100000 /* virtual machine steps between two looks at the bound */
-#define OP_BASE     1000   /* OP_STEPs that any reader has */
+#define OP_BASE     100    /* OP_STEPs that any reader has */
 #define OP_PER_BYTE 64     /* steps for each byte of the file */
 #define NAME_LEN    4200
 
@@ -170,6 +170,31 @@ struct store *store__open(const char *path, const struct store_opts *opts, char 
 	return NULL;
 }
 
+uint64_t store_free_bytes(const struct store *store)
+{
+	struct statvfs fs;
+
+	if (statvfs(store->path, &fs))
+		return UINT64_MAX;
+	return (uint64_t)fs.f_bavail * fs.f_frsize;
+}
+
+uint64_t store_file_bytes(const struct store *store)
+{
+	uint64_t bytes = 0;
+	struct stat st;
+	char *log;
+
+	if (!stat(store->path, &st))
+		bytes += (uint64_t)st.st_size;
+	if (asprintf(&log, "%s-wal", store->path) < 0)
+		return bytes;
+	if (!stat(log, &st))
+		bytes += (uint64_t)st.st_size;
+	free(log);
+	return bytes;
+}
+
 static int read_open(struct store *store, const char *query, int *version)
 {
 	char *uri = open_uri(store->path, query);
@@ -202,12 +227,11 @@ static bool has_log(const struct store *store)
 static int open_reader(struct store *store, bool look, int *version)
 {
 	enum open_kind kind = OPEN_SQLITE;
-	struct stat st;
 	int err = look ? open_look(store->path, &kind) : 0;
 
 	if (err)
 		return err;
-	if (stat(store->path, &st))
+	if (kind == OPEN_NOTHING && access(store->path, F_OK))
 		return -errno;
 	/* All that there is of a new one may be in its log. */
 	if (kind == OPEN_OTHER || (kind == OPEN_NOTHING && !has_log(store)))
@@ -223,7 +247,7 @@ static int open_reader(struct store *store, bool look, int *version)
 	}
 	if (err)
 		return err;
-	store->op_max = OP_BASE + (uint64_t)st.st_size * OP_PER_BYTE / OP_STEP;
+	store->op_max = OP_BASE + store_file_bytes(store) * OP_PER_BYTE / OP_STEP;
 	sqlite3_progress_handler(store->db.sql, OP_STEP, count_ops, store);
 	return 0;
 }
@@ -309,31 +333,6 @@ int store__begin(struct store *store, const struct profile_meta *meta)
 		.pythons = copy(meta->pythons, &err),
 	};
 	return err;
-}
-
-uint64_t store_free_bytes(const struct store *store)
-{
-	struct statvfs fs;
-
-	if (statvfs(store->path, &fs))
-		return UINT64_MAX;
-	return (uint64_t)fs.f_bavail * fs.f_frsize;
-}
-
-uint64_t store_file_bytes(const struct store *store)
-{
-	uint64_t bytes = 0;
-	struct stat st;
-	char *log;
-
-	if (!stat(store->path, &st))
-		bytes += (uint64_t)st.st_size;
-	if (asprintf(&log, "%s-wal", store->path) < 0)
-		return bytes;
-	if (!stat(log, &st))
-		bytes += (uint64_t)st.st_size;
-	free(log);
-	return bytes;
 }
 
 void store__stats(struct store *store, struct store_stats *stats)
