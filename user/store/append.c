@@ -248,10 +248,31 @@ static int append(struct store *store, struct profile *profile)
 	return err;
 }
 
+/* With another file if this one turns out to be damaged in a way that opening did not tell. */
+static int append_somewhere(struct store *store, struct profile *profile)
+{
+	int err = -ENOMEM;
+
+	for (int i = 0; i < 2; i++) {
+		if (!store->known)
+			store->known = known__new();
+		if (!store->known)
+			return -ENOMEM;
+		/* What it was left without when the last one could not be made. */
+		err = store->db.sql ? append(store, profile) : -EUCLEAN;
+		if (err != -EUCLEAN || i)
+			return err;
+		err = store_begin_anew(store);
+		if (err)
+			return err;
+	}
+	return err;
+}
+
 int store__append(struct store *store, struct profile *profile)
 {
 	uint64_t cnt = profile__sample_cnt(profile);
-	int err = store->known || (store->known = known__new()) ? append(store, profile) : -ENOMEM;
+	int err = append_somewhere(store, profile);
 
 	if (err) {
 		if (!store->stats.paused)

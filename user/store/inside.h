@@ -39,6 +39,9 @@ uint64_t store_free_bytes(const struct store *store);
 /* Of the file and its log. */
 uint64_t store_file_bytes(const struct store *store);
 
+/* The file turned out to be damaged: set it aside and begin a new one. 0 or negative errno. */
+int store_begin_anew(struct store *store);
+
 /* sweep.c: delete the stacks, threads and names that no bucket refers to. */
 int store_sweep(struct store *store);
 

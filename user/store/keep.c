@@ -325,7 +325,7 @@ static int shrink(struct store *store, uint64_t now_ns)
 	return err < 0 ? err : 1;
 }
 
-int store__keep(struct store *store, const struct store_policy *policy, uint64_t now_ns)
+static int keep(struct store *store, const struct store_policy *policy, uint64_t now_ns)
 {
 	int more = 0, got = drop_aged(store, policy, now_ns);
 
@@ -348,4 +348,14 @@ int store__keep(struct store *store, const struct store_policy *policy, uint64_t
 	    now_ns - store->swept_ns >= SWEEP_EVERY_NS)
 		got = sweep(store, now_ns);
 	return got < 0 ? got : more;
+}
+
+int store__keep(struct store *store, const struct store_policy *policy, uint64_t now_ns)
+{
+	int got = store->db.sql ? keep(store, policy, now_ns) : 0;
+
+	if (got != -EUCLEAN)
+		return got;
+	db_rollback(&store->db);
+	return store_begin_anew(store);
 }

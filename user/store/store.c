@@ -116,9 +116,29 @@ static int set_aside(struct store *store)
 
 	db_close(&store->db);
 	err = open_set_aside(store->path, name, sizeof(name));
+	if (err == -ENOENT)
+		return 0;
 	if (!err)
 		log_warn("%s is damaged or no store; it is kept as %s, and a new one begun",
 		         store->path, name);
+	return err;
+}
+
+int store_begin_anew(struct store *store)
+{
+	/* Without one the last attempt has failed behind that. */
+	int version, err = store->db.sql ? set_aside(store) : 0;
+
+	store->run.id = 0;
+	store->swept_ns = 0;
+	if (!err)
+		err = open_file(store, &version);
+	if (err)
+		db_close(&store->db);
+	if (store->known && known__forget(store->known)) {
+		known__free(store->known);
+		store->known = NULL;
+	}
 	return err;
 }
 
