@@ -162,6 +162,7 @@ UNIT_BIN := $(UNIT_SRC:tests/unit/%.c=$(O)/tests/unit/%)
 -include tests/linetable/Makefile.inc
 -include tests/exports/Makefile.inc
 -include tests/fuzz/Makefile.inc
+-include tests/bench/Makefile.inc
 include packaging/Makefile.inc
 
 # For tests of what is in cmd/: each takes the objects it names, main.o is not among them.
