@@ -2,7 +2,7 @@
 #
 #   make                 build .output/pitviper
 #   make check           unit and walker tests (no root); tests/run runs everything
-#   make test-kernels        boot other kernels under emulation and test there (root)
+#   make test-kernels    boot other kernels under emulation and test there
 #   make bench           the benchmark table (root)
 #   make V=1             show the commands       make O=dir           build elsewhere
 #   make SAN=address,undefined                    build with sanitizers (their own directory)

