@@ -215,6 +215,9 @@ bool elf__has_sections(struct elf *elf)
 	return !elf_getshdrnum(elf->handle, &cnt) && cnt > 1;
 }
 
+/* Links of one hash chain that are followed: linkers make so many buckets that a handful is usual. */
+#define ELF_CHAIN_MAX 16384
+
 /*
  * The dynamic symbol table does not say how long it is: of the older hash table the number of chain
  * links is that (DT_HASH), of the newer one the last link of the last chain.
@@ -223,7 +226,7 @@ static uint64_t elf_dynamic_symbol_cnt(struct elf *elf)
 {
 	uint64_t hash = elf_dynamic_value(elf, DT_HASH), chains;
 	uint32_t head[4]; /* nbuckets, symoffset, bloom_size, bloom_shift; or nbucket, nchain */
-	uint32_t last = 0, link;
+	uint32_t last = 0, link, left = ELF_CHAIN_MAX;
 	Elf_Data *buckets;
 
 	if (hash)
@@ -243,6 +246,8 @@ static uint64_t elf_dynamic_symbol_cnt(struct elf *elf)
 	chains = hash + head[0] * 4ull;
 	do {
 		if (elf__read(elf, chains + (last - head[1]) * 4ull, &link, sizeof(link)))
+			return 0;
+		if (!--left)
 			return 0;
 	} while (++last < ELF_TABLE_MAX / sizeof(Elf32_Sym) && !(link & 1));
 	return last;
