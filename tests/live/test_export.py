@@ -1,16 +1,20 @@
 # SPDX-License-Identifier: Apache-2.0
 """Samples exported = samples stored, none twice, whatever the destination does."""
+import gzip
 import json
 import os
 import shutil
 import sqlite3
 import subprocess
+import sys
 
 import pytest
 
+import wire
 from collector import FAULTS, Collector
 from harness import ROOT
 
+QUEUE_HEADER = 40  # bytes in front of a request that waits
 PATHS = {'otlp': '/v1development/profiles', 'pyroscope': '/push.v1.PusherService/Push',
          'parca': '/api/profiles/writeraw', 'pprof': '/'}
 
@@ -202,6 +206,44 @@ def test_token_for_everybody(feed, tmp_path):
         assert stats['sent'] == 0 and stats['problem'] and stats['items'] == 1
         assert not collector.attempts
         assert b'chmod o=' in feeder.stderr and b's3cret' not in feeder.stderr
+
+
+@pytest.fixture
+def busy(tmp_path):
+    (tmp_path / 'mix.py').write_text('while True: sum(range(1000))')
+    with subprocess.Popen([sys.executable, str(tmp_path / 'mix.py')]) as process:
+        yield process
+        process.kill()
+
+
+def test_agent(pitviper, busy, tmp_path):
+    """The agent's own samples, under its strictest lock-in, while half of the requests fail."""
+    with Collector('otlp', ['503', 'swallow']) as collector:
+        store = tmp_path / 'store.pv'
+        with subprocess.Popen(
+                [pitviper, 'agent', '--config', '/dev/null', '--store', store, '--listen', 'none',
+                 '--flush', '1s', '--export', f'otlp {collector.url}', '--export-every', '1s',
+                 '--service', 'pod cmdline:(mi.)[.]py comm', '--lock-in', 'strict', '--max-cpu',
+                 '20%', '--kill-switch', tmp_path / 'off'],
+                stdout=subprocess.PIPE, stderr=subprocess.PIPE) as agent:
+            try:
+                collector.wait(lambda: collector.samples > 20 and collector.answered())
+            finally:
+                agent.terminate()
+                _, said = agent.communicate(timeout=60)
+        assert agent.returncode == 0, said
+        with sqlite3.connect(f'file:{store}?mode=ro', uri=True) as file:
+            stored = file.execute('SELECT sum(cnt) FROM sample').fetchone()[0]
+        waiting = [wire.otlp(gzip.decompress(path.read_bytes()[QUEUE_HEADER:]))
+                   for path in (tmp_path / 'store.pv-export').glob('0*')]
+        left = sum(wire.count(one) for one in waiting if one.id not in collector.taken)
+        assert collector.samples + left == stored
+        groups = [group for body in collector.taken.values()
+                  for group in wire.otlp(gzip.decompress(body)).groups]
+        mine = [group for group in groups if group.labels['service.name'] == 'mix']
+        assert mine and {sample.labels['process.pid'] for group in mine
+                         for sample in group.samples} == {busy.pid}
+        assert mine[0].labels['host.name'] == os.uname().nodename
 
 
 @pytest.fixture(scope='module')

@@ -13,6 +13,7 @@
 
 #include "agent/budget.h"
 #include "agent/cost.h"
+#include "agent/exports.h"
 #include "agent/pages.h"
 #include "agent/lockdown.h"
 #include "agent/notify.h"
@@ -33,6 +34,9 @@
 #define JUMP_NS NSEC_PER_SEC
 /* From that part of max_memory on a slice is cut at once. */
 #define MEMORY_SHORT 0.75
+
+/* What is left to be exported at the end has that long; then it waits in the queue. */
+#define EXPORT_STOP_NS (3 * NSEC_PER_SEC)
 
 #define TITLE "all Python processes"
 
@@ -58,6 +62,8 @@ struct agent {
 	struct session *session; /* NULL: paused or broken */
 	struct store *store;
 	struct pages *pages;
+	struct service_rules *services;
+	struct exporter *exporter; /* NULL: nothing is exported */
 	struct notify notify;
 	struct budget budget;
 	struct cost cost;
@@ -142,6 +148,8 @@ static enum agent_error begin_sampling(struct agent *agent, char *what, size_t w
 		.rate_max_hz = agent->config.rate_hz,
 		.timed = true,
 		.patient = true,
+		.labels = true,
+		.services = agent->services,
 	};
 	struct session_status status;
 	enum session_error error;
@@ -308,6 +316,9 @@ static void publish(struct agent *agent, const struct session_status *status)
 		stats->python_cnt =
 			session__count_pythons(agent->session, stats->pythons, STATS_PYTHON_MAX);
 	store__stats(agent->store, &stats->store);
+	stats->exporting = agent->exporter;
+	if (agent->exporter)
+		exporter__stats(agent->exporter, &stats->export);
 	pages__publish(agent->pages, stats);
 }
 
@@ -440,6 +451,29 @@ static enum agent_error start_pages(struct agent *agent, char *what, size_t what
 	return AGENT_INTERNAL;
 }
 
+static enum agent_error open_exports(struct agent *agent, char *what, size_t what_len)
+{
+	int err = 0;
+
+	agent->services = exports_services(agent->config.service, what, what_len);
+	if (!agent->services)
+		return errno == EINVAL ? AGENT_BAD_CONFIG : AGENT_INTERNAL;
+	agent->exporter = exports_new(&agent->config, &err, what, what_len);
+	if (err)
+		return err == -EINVAL || err == -ENOENT ? AGENT_BAD_CONFIG : AGENT_STORE;
+	return AGENT_OK;
+}
+
+static enum agent_error start_exports(struct agent *agent, char *what, size_t what_len)
+{
+	int err = agent->exporter ? exporter__start(agent->exporter) : 0;
+
+	if (!err)
+		return AGENT_OK;
+	snprintf(what, what_len, "cannot start the thread that exports: %s", strerror(-err));
+	return AGENT_INTERNAL;
+}
+
 struct agent *agent__new(const struct agent_config *config, const struct agent_names *names,
                          enum agent_error *error, char *what, size_t what_len)
 {
@@ -459,6 +493,8 @@ struct agent *agent__new(const struct agent_config *config, const struct agent_n
 	budget_init(&agent->budget, config->rate_hz, config->max_cpu_ppm);
 	*error = open_store(agent, what, what_len);
 	if (!*error)
+		*error = open_exports(agent, what, what_len);
+	if (!*error)
 		*error = open_pages(agent, &agent->pages, what, what_len);
 	off = !access(config->kill_switch, F_OK);
 	agent->stats.state = off ? STATS_PAUSED : STATS_STARTING;
@@ -468,6 +504,8 @@ struct agent *agent__new(const struct agent_config *config, const struct agent_n
 		*error = lock_in(agent, what, what_len);
 	if (!*error)
 		*error = start_pages(agent, what, what_len);
+	if (!*error)
+		*error = start_exports(agent, what, what_len);
 	if (*error) {
 		agent__free(agent);
 		return NULL;
@@ -494,6 +532,11 @@ void agent__free(struct agent *agent)
 		return;
 	end_sampling(agent);
 	pages__free(agent->pages);
+	/* With the last slice, if the destination is quick. */
+	if (agent->exporter)
+		exporter__stop(agent->exporter, EXPORT_STOP_NS);
+	exporter__free(agent->exporter);
+	service_rules__free(agent->services);
 	store__close(agent->store);
 	notify_close(&agent->notify);
 	free(agent->store_path);

@@ -9,6 +9,20 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+/* What is stored, sent elsewhere, too; NULL and 0: not said. A change needs a restart. */
+struct agent_export_config {
+	const char *to; /* engine and URL: "otlp https://collector:4318" */
+	const char *token;
+	const char *headers;
+	const char *ca;
+	const char *cert;
+	const char *key;
+	const char *queue; /* folder; NULL: beside the store */
+	uint64_t queue_bytes;
+	uint64_t every_ns;
+	bool cmdlines;
+};
+
 struct agent_config {
 	/* Sampling and what it may cost. */
 	uint32_t rate_hz;     /* asked for; the budget may lower it */
@@ -19,7 +33,9 @@ struct agent_config {
 	uint64_t flush_ns;
 	uint64_t max_disk; /* bytes */
 	uint64_t max_age_ns;
-	uint64_t min_free; /* bytes of the file system */
+	uint64_t min_free;   /* bytes of the file system */
+	const char *service; /* rules, see proc/service.h, with blanks between */
+	struct agent_export_config export;
 	/* The page for machines. */
 	const char *listen; /* see pages.h */
 	bool allow_remote;

@@ -202,6 +202,10 @@ static int allow_by_argument(scmp_filter_ctx filter)
 		err = allow_value(filter, SCMP_SYS(bpf), 0, (uint64_t)bpf_commands[i]);
 	for (size_t i = 0; !err && i < sizeof(socket_families) / sizeof(*socket_families); i++)
 		err = allow_value(filter, SCMP_SYS(socket), 0, (uint64_t)socket_families[i]);
+	/* getaddrinfo() asks the kernel for its addresses, and goes on if it is not told. */
+	if (!err)
+		err = seccomp_rule_add(filter, SCMP_ACT_ERRNO(EAFNOSUPPORT), SCMP_SYS(socket), 1,
+		                       SCMP_CMP(0, SCMP_CMP_EQ, AF_NETLINK));
 	/* Threads, no processes. clone3 keeps its flags in memory: libc falls back to clone. */
 	if (!err)
 		err = seccomp_rule_add(filter, SCMP_ACT_ERRNO(ENOSYS), SCMP_SYS(clone3), 0);

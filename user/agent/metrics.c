@@ -135,6 +135,30 @@ static void put_store(struct buf *out, const struct agent_stats *stats)
 	       !store->paused);
 }
 
+static void put_export(struct buf *out, const struct exporter_stats *export)
+{
+	number(out, "export_queued_samples_total", "counter",
+	       "Samples of the store put into the queue of exports.", export->queued_samples);
+	number(out, "export_sent_samples_total", "counter",
+	       "Samples that the destination acknowledged.", export->sent_samples);
+	number(out, "export_requests_total", "counter", "Requests acknowledged.",
+	       export->sent_requests);
+	number(out, "export_bytes_total", "counter", "Bytes of their bodies, compressed.",
+	       export->sent_bytes);
+	number(out, "export_failed_attempts_total", "counter",
+	       "Attempts that failed and are repeated.", export->failed_attempts);
+	number(out, "export_refused_samples_total", "counter",
+	       "Samples that the destination will never take.", export->refused_samples);
+	number(out, "export_refused_profiles_total", "counter",
+	       "Profiles refused out of requests that were taken.", export->refused_profiles);
+	number(out, "export_dropped_samples_total", "counter",
+	       "Samples dropped because the queue was full.", export->dropped_samples);
+	number(out, "export_queue_requests", "gauge", "Requests in the queue.",
+	       export->queue_items);
+	number(out, "export_queue_bytes", "gauge", "Bytes in the queue.", export->queue_bytes);
+	number(out, "export_working", "gauge", "0: the last attempt failed.", !export->problem[0]);
+}
+
 void metrics_text(const struct agent_stats *stats, struct buf *out)
 {
 	family(out, "build_info", "gauge", "The version.");
@@ -159,6 +183,8 @@ void metrics_text(const struct agent_stats *stats, struct buf *out)
 	put_ledger(out, &stats->ledger);
 	put_cost(out, stats);
 	put_store(out, stats);
+	if (stats->exporting)
+		put_export(out, &stats->export);
 }
 
 static const char *fault(const struct agent_stats *stats)

@@ -7,6 +7,7 @@
 #include <stdint.h>
 
 #include "collect/session.h"
+#include "export/exporter.h"
 #include "profile/profile.h"
 #include "store/store.h"
 
@@ -62,6 +63,8 @@ struct agent_stats {
 	struct stats_cost cost;
 	struct store_stats store;
 	uint64_t max_disk;
+	bool exporting;
+	struct exporter_stats export;
 	char problem[STATS_PROBLEM_LEN]; /* "": none */
 };
 

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "agent/agent.h"
+#include "agent/exports.h"
 #include "cmd/conf.h"
 #include "cmd/describe.h"
 #include "cmd/exit.h"
@@ -58,6 +59,30 @@ static const struct opt_row rows[] = {
 	    "minutes"),
 	KEY(SIZE, min_free, "min-free", "SIZE", "256M",
 	    "free space of the file system that is never used"),
+	KEY(STRING, service, "service", "RULES", "env:OTEL_SERVICE_NAME container unit script comm",
+	    "how a process's service is called, by the first rule\nthat yields a name: env:NAME, "
+	    "container, pod, unit,\nscript, comm, cmdline:REGEX, =TEXT; a change needs a\nrestart",
+	    .section = "Labels and export"),
+	KEY(STRING, export.to, "export", "ENGINE URL", NULL,
+	    "send what is stored there, too: otlp, pyroscope,\nparca or pprof, a blank and the "
+	    "URL; "
+	    "a change of this\nand what follows needs a restart"),
+	KEY(STRING, export.token, "export-token", "FILE", NULL,
+	    "a file with a token, read at each attempt; not for\nothers to read"),
+	KEY(STRING, export.headers, "export-headers", "FILE", NULL,
+	    "a file with lines of 'Name: value', likewise"),
+	KEY(STRING, export.ca, "export-ca", "FILE", NULL,
+	    "certificates of authorities, PEM, instead of the\nhost's"),
+	KEY(STRING, export.cert, "export-cert", "FILE", NULL, "our own certificate, PEM"),
+	KEY(STRING, export.key, "export-key", "FILE", NULL,
+	    "its key, unless that is in the same file"),
+	KEY(SPAN, export.every_ns, "export-every", "TIME", "60s", "from one request to the next"),
+	KEY(STRING, export.queue, "export-queue", "DIR", NULL,
+	    "where requests wait until they are taken\n(default: the store's path and -export)"),
+	KEY(SIZE, export.queue_bytes, "export-queue-size", "SIZE", "64M",
+	    "what may wait there; what is older goes"),
+	KEY(FLAG, export.cmdlines, "export-command-lines", NULL, NULL,
+	    "command lines, too: they may carry secrets"),
 	KEY(STRING, listen, "listen", "ADDRESS", "unix:/run/pitviper/agent.sock",
 	    "where requests are answered: unix:PATH, IP:PORT or\nnone", .section = "Requests"),
 	KEY(FLAG, allow_remote, "allow-remote", NULL, NULL,
@@ -92,6 +117,8 @@ struct reading {
 
 static enum exit_code check_values(const struct agent_config *config)
 {
+	char what[REASON_LEN];
+
 	if (strcmp(config->lock_in, "yes") && strcmp(config->lock_in, "no") &&
 	    strcmp(config->lock_in, "strict")) {
 		log_error("lock-in: '%s' is none of yes, strict and no", config->lock_in);
@@ -100,6 +127,10 @@ static enum exit_code check_values(const struct agent_config *config)
 	if (config->store[0] != '/' || config->kill_switch[0] != '/') {
 		log_error("%s must be a whole path, from / on",
 		          config->store[0] != '/' ? "store" : "kill-switch");
+		return EXIT_USAGE;
+	}
+	if (exports_check(config, what, sizeof(what))) {
+		log_error("%s", what);
 		return EXIT_USAGE;
 	}
 	return EXIT_OK;

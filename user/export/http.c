@@ -111,7 +111,7 @@ static CURLcode set_options(struct http *http, const struct http_opts *opts)
 	return CURLE_OK;
 }
 
-static int check_url(const char *url, char *what, size_t size)
+int http_check_url(const char *url, char *what, size_t size)
 {
 	const char *host = !strncmp(url, "https://", 8)  ? url + 8
 	                   : !strncmp(url, "http://", 7) ? url + 7
@@ -146,7 +146,7 @@ struct http *http__new(const struct http_opts *opts, char *what, size_t size)
 {
 	struct http *http = NULL;
 	CURLcode code = CURLE_OUT_OF_MEMORY;
-	int err = check_url(opts->url, what, size);
+	int err = http_check_url(opts->url, what, size);
 
 	if (!err)
 		err = curl_load(what, size);

@@ -50,6 +50,9 @@ struct http_response {
 /* Load libcurl. 0, or -ENOENT and @what says what to install. */
 int http_load(char *what, size_t size);
 
+/* Is it one that can be sent to? 0, or -EINVAL and @what. */
+int http_check_url(const char *url, char *what, size_t size);
+
 struct http;
 
 /* NULL and errno, and @what in words: EINVAL a URL that is none. The options are copied. */
