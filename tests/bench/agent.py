@@ -83,6 +83,14 @@ class Watched:
                    if os.path.exists(self.store + end))
 
 
+def metrics_or(agent, before):
+    """Its metrics; those of the last time if the host is too busy to answer."""
+    try:
+        return agent.metrics()
+    except OSError:
+        return before
+
+
 def cpu_s(pid):
     with open(f'/proc/{pid}/stat', encoding='utf-8', errors='replace') as stream:
         fields = stream.read().rpartition(')')[2].split()
@@ -97,11 +105,12 @@ def watch(agent, busy, seconds):
     begin_s = {pid: cpu_s(pid) for pid in busy}
     first = before = measure.cost(agent.process.pid)
     size = []
+    metrics = agent.metrics()
     worst = 0
     while (before.time_ns - first.time_ns) / 1e9 < seconds:
         time.sleep(10 - (time.monotonic_ns() - first.time_ns) / 1e9 % 10)
         now = measure.cost(agent.process.pid)
-        metrics = agent.metrics()
+        metrics = metrics_or(agent, metrics)
         used = percent(measure.used(before, now))
         parts = ', '.join(f'{part} {metrics[f"cpu_seconds_total{{part={chr(34)}{part}{chr(34)}}}"]:.3f}'
                           for part in ('bpf', 'samples', 'watch', 'flush'))
@@ -161,6 +170,9 @@ def main():
         print(f'busy processes: {used_s:.2f} s of CPU, in the store {stored_s:.2f} s '
               f'({100 * (stored_s / used_s - 1) if used_s else 0:+.2f} %)')
         print(f'ledger: {ticks} ticks, {outcomes} outcomes')
+        weighed_s, span_s = agent.rows('SELECT sum(tick_cnt * 1.0 / rate_hz), '
+                                       'sum(span_ns * 1e-9 * cpu_cnt) FROM bucket')[0]
+        print(f'ticks stand for {weighed_s:.2f} s of {span_s:.2f} s ({100 * (weighed_s / span_s - 1):+.2f} %)')
     finally:
         for one in filter(None, [starts, agent and agent.process, *crowd]):
             if one.poll() is None:

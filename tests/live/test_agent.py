@@ -304,6 +304,13 @@ def test_budget(agents, flutter):
     check_ledger(agent)
     rates = {rate for rate, in agent.rows('SELECT DISTINCT rate_hz FROM bucket')}
     assert len(rates) > 2 and 499 in rates
+    # All ticks together stand for all the time of all CPUs: a change of the rate loses none.
+    weighed_s, span_s = agent.rows('SELECT sum(tick_cnt * 1.0 / rate_hz), '
+                                   'sum(span_ns * 1e-9 * cpu_cnt) FROM bucket')[0]
+    lost_s = 1 / 499 * agent.rows("SELECT total(cnt) FROM ledger JOIN counter ON counter = "
+                                  "counter.id WHERE name = 'NOT_DELIVERED'")[0][0]
+    assert weighed_s == pytest.approx(span_s, rel=0.03,
+                                      abs=lost_s + os.cpu_count() / min(rates)), rates
     # The slowest rate there was says how much can be missed by chance.
     assert stored(agent)[0][flutter.pid] == pytest.approx(flutter_s, rel=0.1, abs=2 / min(rates))
 

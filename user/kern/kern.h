@@ -42,7 +42,7 @@ void kern__free(struct kern *kern);
 int kern__start_ticks(struct kern *kern, char *what, size_t what_len);
 /* Follow CPUs that came or went since; cheap when none did. 0 or negative errno. */
 int kern__follow_cpus(struct kern *kern);
-/* From now on @rate_hz, up to rate_max_hz. The next tick comes a whole period from now. */
+/* From the next tick on @rate_hz, up to rate_max_hz; waits for that: see ticks__set_period(). */
 void kern__set_rate(struct kern *kern, uint32_t rate_hz);
 /* After this no tick runs and the counters are final. */
 void kern__stop_ticks(struct kern *kern);

@@ -13,9 +13,13 @@
 
 #include <bpf/libbpf.h>
 
+#include "util/clock.h"
 #include "util/file.h"
 
 #define ONLINE_PATH "/sys/devices/system/cpu/online"
+
+/* How long a tick may be late, and the next CPU's after it, before it is taken for the next one. */
+#define AFTER_TICK_NS (200 * 1000ull)
 
 struct tick {
 	int fd;
@@ -203,8 +207,31 @@ out:
 	return err;
 }
 
+/*
+ * A new period begins at once and what has passed of the old one is lost, half of it on average: at 1 Hz
+ * that is more than anyone would overlook. So wait for the end of the old one. It ends on all CPUs within
+ * the time that it took to go through them when the period was set, the last time.
+ */
+static void wait_for_tick(const struct ticks *ticks)
+{
+	struct timespec left = { 0 };
+	uint64_t passed_ns = 0, left_ns;
+
+	for (int cpu = 0; !passed_ns && cpu < ticks->cpu_cap; cpu++) {
+		const struct tick *tick = &ticks->cpus[cpu];
+
+		if (tick->link)
+			passed_ns = tick_count_ns(tick) - tick->period_at_ns;
+	}
+	left_ns = ticks->period_ns - passed_ns % ticks->period_ns + AFTER_TICK_NS;
+	left.tv_sec = (time_t)(left_ns / NSEC_PER_SEC);
+	left.tv_nsec = (long)(left_ns % NSEC_PER_SEC);
+	nanosleep(&left, NULL);
+}
+
 void ticks__set_period(struct ticks *ticks, uint64_t period_ns)
 {
+	wait_for_tick(ticks);
 	for (int cpu = 0; cpu < ticks->cpu_cap; cpu++) {
 		struct tick *tick = &ticks->cpus[cpu];
 

@@ -17,7 +17,10 @@ struct ticks *ticks__new(struct bpf_program *prog, uint64_t period_ns);
 void ticks__free(struct ticks *ticks);
 /* Have a running event on every CPU that is online now, and on no other. 0 or negative errno. */
 int ticks__follow(struct ticks *ticks);
-/* From now on this period; the next tick of each CPU comes a whole one from now. */
+/*
+ * From the next tick on this period: waits for it, one old period at most. The first tick at the new one
+ * comes a whole period after that.
+ */
 void ticks__set_period(struct ticks *ticks, uint64_t period_ns);
 /* Stop all; when this returns no program is running any more. */
 void ticks__stop(struct ticks *ticks);
