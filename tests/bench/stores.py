@@ -48,16 +48,15 @@ def week(bench):
 class Killed:
     """One file that recorder after recorder writes to until it is killed."""
 
-    def __init__(self, pitviper, path, pids):
-        self.command = [pitviper, 'record', '-v', '-o', path, '-r', str(KILL_RATE),
-                        '-p', ','.join(map(str, pids))]
+    def __init__(self, pitviper, path):
+        self.command = [pitviper, 'record', '-v', '-o', path, '-r', str(KILL_RATE), '-p']
         self.path = path
-        self.pid_cnt = len(pids)
         self.stored = []  # buckets, as the last look found them
 
-    def once(self, moment):
+    def once(self, moment, pids):
         """Record, kill it after so many seconds; what is wrong with the file, or None."""
-        process = subprocess.Popen(self.command, stdin=subprocess.DEVNULL, stderr=subprocess.PIPE,
+        command = [*self.command, ','.join(map(str, pids))]
+        process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stderr=subprocess.PIPE,
                                    text=True)
         while 'sampling has begun' not in process.stderr.readline():
             if process.poll() is not None:
@@ -110,18 +109,21 @@ class Killed:
 @figure
 def killed(bench):
     """kill -9 of a recorder under load at random moments, half of them around the first flush."""
-    wanted = 20 if bench.quick else 200
+    wanted, batch = 20 if bench.quick else 200, 20
     rng = random.Random(1)
     wrongs = []
-    with tempfile.TemporaryDirectory() as folder, Mix(bench.python) as mix, \
-            Spinner(50, bench.python) as spinner:
-        recorder = Killed(bench.pitviper.binary, os.path.join(folder, 'a.pv'), [mix.pid, spinner.pid])
-        for number in range(wanted):
-            moment = 1 + rng.uniform(-0.02, 0.06) if number % 2 else rng.uniform(0, 2.6)
-            wrong = recorder.once(moment)
-            if wrong:
-                wrongs.append(wrong)
-                print(f'killed after {moment:.3f} s: {wrong}', file=sys.stderr)
+    with tempfile.TemporaryDirectory() as folder:
+        recorder = Killed(bench.pitviper.binary, os.path.join(folder, 'a.pv'))
+        for number in range(0, wanted, batch):
+            # Anew each time: they end by themselves after some minutes.
+            with Mix(bench.python) as mix, Spinner(50, bench.python, first=False) as spinner:
+                for odd in range(batch):
+                    moment = 1 + rng.uniform(-0.02, 0.06) if odd % 2 else rng.uniform(0, 2.6)
+                    wrong = recorder.once(moment, [mix.pid, spinner.pid])
+                    if wrong:
+                        wrongs.append(wrong)
+                        print(f'kill {number + odd}, after {moment:.3f} s: {wrong}',
+                              file=sys.stderr)
         cnt = len(recorder.stored)
     yield Row(f'{wanted} kill -9 of record -o x.pv: does not open, loses more, counts twice', '0',
               'pitviper', f'{len(wrongs)} ({cnt} parts stored)', not wrongs)
