@@ -17,7 +17,7 @@ import pytest
 import pprof
 from harness import SHOWN, Target, clean_environment, parse_folded, parse_ledger
 
-WAIT_S = 60
+WAIT_S = 120
 OUTSIDER, MEMBER_GROUP = 65534, 54321
 RATE = 499
 
