@@ -176,6 +176,8 @@ static enum exit_code choose_time(struct report *report)
 		return refuse("--last", config->last, "length of time (as 15m, 1h30m, 2d)");
 	if (config->last || (!config->files.cnt && !config->from && !config->to))
 		report->from_ns = report->now_ns > ago_ns ? report->now_ns - ago_ns : 0;
+	if (config->last)
+		report->to_ns = report->now_ns;
 	if (config->from && !when_time(config->from, report->now_ns, 0, &report->from_ns))
 		return refuse("--from", config->from, "time (as 14:00, '2026-11-26 14:00', 15m)");
 	if (config->to && !when_time(config->to, report->now_ns, config->from ? report->from_ns : 0,

@@ -115,9 +115,14 @@ static enum exit_code say_nothing(const struct sources *sources, uint64_t from_n
 
 	if (code)
 		return code;
-	log_error("nothing is stored between %s and %s; there is something from %s to %s",
-	          local_time(from_ns, from), local_time(to_ns, to), local_time(first_ns, first),
-	          local_time(last_ns, last));
+	local_time(first_ns, first);
+	local_time(last_ns, last);
+	if (to_ns == UINT64_MAX)
+		log_error("nothing is stored since %s; there is something from %s to %s",
+		          local_time(from_ns, from), first, last);
+	else
+		log_error("nothing is stored between %s and %s; there is something from %s to %s",
+		          local_time(from_ns, from), local_time(to_ns, to), first, last);
 	return EXIT_NOTHING;
 }
 
