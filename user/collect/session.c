@@ -550,16 +550,21 @@ static int charge_living(struct session *session)
 }
 
 /* Count up, but for due_cnt. 0 or negative errno. */
-static int take_tally(struct session *session, uint64_t time_ns, struct tally *tally)
+static void take_own_tally(const struct session *session, struct tally *tally)
 {
 	const struct recorder_stats stats = recorder__stats(session->recorder);
 
-	tally->time_ns = time_ns;
-	tally->time_unix_ns = clock_ns(CLOCK_REALTIME);
 	tally->full_cnt = stats.full_cnt;
 	tally->crowd_cnt = stats.crowd_cnt;
 	tally->refused_cnt = session->refused_cnt;
 	tally->sym = *stats.sym;
+}
+
+static int take_tally(struct session *session, uint64_t time_ns, struct tally *tally)
+{
+	tally->time_ns = time_ns;
+	tally->time_unix_ns = clock_ns(CLOCK_REALTIME);
+	take_own_tally(session, tally);
 	return kern__counters(session->kern, tally->cnt, NULL);
 }
 
@@ -691,8 +696,11 @@ struct profile *session__profile(struct session *session, struct profile_meta *m
 	struct profile *profile = recorder__finish(session->recorder, session->images,
 	                                           session->final.cnt[PV_CNT_RING_FULL]);
 
-	if (profile)
+	if (profile) {
+		/* What ended in the last second was put together only now. */
+		take_own_tally(session, &session->final);
 		fill_meta(session, &session->since, &session->final, meta);
+	}
 	return profile;
 }
 
