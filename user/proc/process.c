@@ -1,9 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "proc/process.h"
 
-#include <dirent.h>
 #include <errno.h>
-#include <limits.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -147,30 +145,10 @@ static int process_compare(const void *a, const void *b)
 	return (left > right) - (left < right);
 }
 
-/* All pids of /proc, in its order. */
-static int process_list(struct buf *pids)
-{
-	DIR *dir = opendir("/proc");
-	struct dirent *entry;
-
-	if (!dir)
-		return -errno;
-	while ((entry = readdir(dir))) {
-		char *end;
-		long pid = strtol(entry->d_name, &end, 10);
-
-		if (*end || end == entry->d_name || pid <= 0 || pid > INT_MAX)
-			continue;
-		buf_add(pids, &(pid_t){ (pid_t)pid }, sizeof(pid_t));
-	}
-	closedir(dir);
-	return pids->err;
-}
-
 int process_each(int (*fn)(void *ctx, pid_t pid), void *ctx)
 {
 	struct buf list = { 0 };
-	int ret = process_list(&list);
+	int ret = file_numbers("/proc", &list);
 	size_t cnt = list.len / sizeof(pid_t);
 	pid_t *pids = (pid_t *)(void *)list.data;
 

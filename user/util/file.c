@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "util/file.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -41,6 +43,25 @@ int file_read(const char *path, size_t max, struct buf *out)
 	}
 	close(fd);
 	return err;
+}
+
+int file_numbers(const char *path, struct buf *out)
+{
+	DIR *dir = opendir(path);
+	struct dirent *entry;
+
+	if (!dir)
+		return -errno;
+	while ((entry = readdir(dir))) {
+		char *end;
+		long number = strtol(entry->d_name, &end, 10);
+
+		if (*end || end == entry->d_name || number <= 0 || number > INT_MAX)
+			continue;
+		buf_add(out, &(int){ (int)number }, sizeof(int));
+	}
+	closedir(dir);
+	return out->err;
 }
 
 int outfile_open(struct outfile *file, const char *path, uid_t uid, gid_t gid)

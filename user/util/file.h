@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * file.h - reading small files whole, and outputs that are either complete or not there.
+ * file.h - reading small files whole, folders of numbers, and outputs that are either complete or not there.
  */
 #ifndef PV_UTIL_FILE_H
 #define PV_UTIL_FILE_H
@@ -15,6 +15,12 @@
  * negative errno. /proc files are read to their end whatever size they claim.
  */
 int file_read(const char *path, size_t max, struct buf *out);
+
+/*
+ * Append to @out each name of a folder that is a number above 0, as an int, in the folder's order: the
+ * processes of /proc. 0 or negative errno.
+ */
+int file_numbers(const char *path, struct buf *out);
 
 /*
  * An output that appears under its name only when it is complete: written to a new file beside it
