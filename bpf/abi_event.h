@@ -157,6 +157,17 @@ struct pv_listed {
 	struct pv_exe_id exe;
 };
 
+/*
+ * The same as looked up by its pid; a pid of 0: there is none. What follows /proc/PID/stat and the
+ * process itself know, too: it tells whether the kernel's types are those of the kernel that runs.
+ */
+struct pv_looked_up {
+	struct pv_listed listed;
+	__u64 arg_start;
+	__u64 start_stack;
+	__u64 thread_pointer; /* of its first thread */
+};
+
 #define PV_CMDLINE_MAX 1023
 
 /* EXEC, and UNKNOWN, which has no command line. */

@@ -2,8 +2,9 @@
 /*
  * lifecycle.bpf.c - fork, exec and exit keep the process table right before the next tick.
  *
- * tp_btf, because kernels without kprobes and fentry exist. None of this runs on the tick path, so
- * inserting into the shared table is allowed here.
+ * tp_btf, because kernels without kprobes and fentry exist, or raw_tp, on a kernel without type data of
+ * its own: one program of each pair is loaded. None of this runs on the tick path, so inserting into
+ * the shared table is allowed here.
  */
 #include "vmlinux.h"
 
@@ -35,7 +36,7 @@ static __always_inline void procs_put(__u32 tgid, const struct pv_proc *proc)
 		count(PV_CNT_PROC_TABLE_FULL);
 }
 
-static __always_inline void on_fork(struct task_struct *parent, struct task_struct *child)
+static __always_inline void follow_fork(struct task_struct *parent, struct task_struct *child)
 {
 	struct pv_proc_id parent_id, child_id;
 	struct pv_proc *from, copy;
@@ -66,14 +67,25 @@ static __always_inline void on_fork(struct task_struct *parent, struct task_stru
 	               copy.state == PV_PROC_UNDECIDED ? BPF_RB_FORCE_WAKEUP : emit_flags());
 }
 
-SEC("tp_btf/sched_process_fork")
-int BPF_PROG(process_fork, struct task_struct *parent, struct task_struct *child)
+static __always_inline int on_fork(struct task_struct *parent, struct task_struct *child)
 {
 	__u64 begin_ns = spend_begin();
 
-	on_fork(parent, child);
+	follow_fork(parent, child);
 	spend_end(begin_ns);
 	return 0;
+}
+
+SEC("tp_btf/sched_process_fork")
+int BPF_PROG(process_fork, struct task_struct *parent, struct task_struct *child)
+{
+	return on_fork(parent, child);
+}
+
+SEC("raw_tp/sched_process_fork")
+int BPF_PROG(process_fork_raw, struct task_struct *parent, struct task_struct *child)
+{
+	return on_fork(parent, child);
 }
 
 /* An exec with its command line. */
@@ -121,7 +133,7 @@ static __always_inline void emit_exec(struct task_struct *task, const struct pv_
 		count(PV_CNT_LIFECYCLE_RING_FULL);
 }
 
-static __always_inline void on_exec(struct task_struct *task)
+static __always_inline void follow_exec(struct task_struct *task)
 {
 	struct pv_proc_id id;
 	struct pv_proc *old, fresh = {};
@@ -147,17 +159,28 @@ static __always_inline void on_exec(struct task_struct *task)
 	emit_exec(task, &fresh, lost_cnt, !known);
 }
 
-SEC("tp_btf/sched_process_exec")
-int BPF_PROG(process_exec, struct task_struct *task)
+static __always_inline int on_exec(struct task_struct *task)
 {
 	__u64 begin_ns = spend_begin();
 
-	on_exec(task);
+	follow_exec(task);
 	spend_end(begin_ns);
 	return 0;
 }
 
-static __always_inline void on_exit(struct task_struct *task)
+SEC("tp_btf/sched_process_exec")
+int BPF_PROG(process_exec, struct task_struct *task)
+{
+	return on_exec(task);
+}
+
+SEC("raw_tp/sched_process_exec")
+int BPF_PROG(process_exec_raw, struct task_struct *task)
+{
+	return on_exec(task);
+}
+
+static __always_inline void follow_exit(struct task_struct *task)
 {
 	struct pv_proc_id id;
 	struct pv_proc *proc;
@@ -181,32 +204,23 @@ static __always_inline void on_exit(struct task_struct *task)
 	               urgent ? BPF_RB_FORCE_WAKEUP : emit_flags());
 }
 
-SEC("tp_btf/sched_process_exit")
-int BPF_PROG(process_exit, struct task_struct *task)
+static __always_inline int on_exit(struct task_struct *task)
 {
 	__u64 begin_ns = spend_begin();
 
-	on_exit(task);
+	follow_exit(task);
 	spend_end(begin_ns);
 	return 0;
 }
 
-/*
- * Every process that runs now and that the reader of the list sees, as a stream of struct pv_listed.
- * Who reads is noted.
- */
-SEC("iter/task")
-int list_processes(struct bpf_iter__task *ctx)
+SEC("tp_btf/sched_process_exit")
+int BPF_PROG(process_exit, struct task_struct *task)
 {
-	struct task_struct *task = ctx->task;
-	struct pv_listed listed = {};
+	return on_exit(task);
+}
 
-	if (!task || task->pid != task->tgid || task->flags & PF_KTHREAD)
-		return 0;
-	reader_note(task_current());
-	task_proc_id(task, &listed.id);
-	listed.pid = reader_pid_of_process(task, &listed.id);
-	task_exe(task, &listed.exe);
-	bpf_seq_write(ctx->meta->seq, &listed, sizeof(listed));
-	return 0;
+SEC("raw_tp/sched_process_exit")
+int BPF_PROG(process_exit_raw, struct task_struct *task)
+{
+	return on_exit(task);
 }

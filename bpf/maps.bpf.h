@@ -84,8 +84,8 @@ extern const volatile __u32 pv_wake_bytes;
 
 /*
  * The pid namespace of user space, which names processes by its numbers: a struct pid_namespace *, and
- * how deep it lies. Level 0 is the first one, whose numbers are the kernel's own. Set by
- * list_processes.
+ * how deep it lies. Level 0 is the first one, whose numbers are the kernel's own. Set when user space
+ * lists the processes.
  */
 extern __u64 pv_reader_ns;
 extern __u32 pv_reader_level;

@@ -55,16 +55,46 @@ struct signal_struct {
 	atomic_t live;
 };
 
-struct pid_namespace;
+/* lib/radix-tree.c, lib/xarray.c: a tree of nodes, each over the next bits of a number. */
+struct xa_node {
+	unsigned char shift; /* bits of the number below this node */
+	void *slots[64];     /* or 16 */
+};
+
+struct xarray {
+	void *xa_head;
+};
+
+struct idr {
+	struct xarray idr_rt;
+};
+
+struct pid_namespace {
+	struct idr idr; /* number -> struct pid */
+};
 
 struct upid {
 	int nr;
 	struct pid_namespace *ns;
 };
 
+struct hlist_node {
+	struct hlist_node *next;
+};
+
+struct hlist_head {
+	struct hlist_node *first;
+};
+
+enum pid_type {
+	PIDTYPE_PID,
+	PIDTYPE_TGID,
+};
+
 struct pid {
 	unsigned int level;
-	struct upid numbers[1]; /* level + 1 of them */
+	struct hlist_head tasks[2]; /* and more: by enum pid_type */
+	struct upid numbers[1];     /* level + 1 of them */
 };
 
 struct task_struct {
@@ -75,8 +105,9 @@ struct task_struct {
 	struct signal_struct *signal;
 	struct mm_struct *mm;
 	struct pid *thread_pid;
-	__u64 start_boottime; /* ns, CLOCK_BOOTTIME; real_start_time before 5.5 */
-	__u64 self_exec_id;   /* u32 before 5.6 (kernel commit d1e7fd6462ca) */
+	struct hlist_node pid_links[2]; /* and more */
+	__u64 start_boottime;           /* ns, CLOCK_BOOTTIME; real_start_time before 5.5 */
+	__u64 self_exec_id;             /* u32 before 5.6 (kernel commit d1e7fd6462ca) */
 	char comm[16];
 	struct thread_struct thread;
 };

@@ -10,7 +10,10 @@ from test_deep import truncated_shape
 
 # Everything that can be done without at once, as on 5.10; and what 5.17 to 6.17 lack.
 OLD = 'loop,task_work,task_type,task_regs'
+BARE = OLD + ',btf'  # and as one built without types of its own
 WITHOUT = [OLD, 'task_work']
+TYPES = '/sys/kernel/btf/vmlinux'
+RATE = 1000
 # One for each way in which versions link their frames.
 CHAINS = [(3, 9), (3, 12), (3, 14)]
 
@@ -25,14 +28,20 @@ def without(features):
     return ['env', f'PITVIPER_WITHOUT={features}']
 
 
-@pytest.mark.parametrize('features, version', [*((OLD, each) for each in CHAINS),
-                                               ('task_work', CHAINS[-1])])
+def types(features):
+    """The kernel's own, by hand."""
+    return ['--btf', TYPES] if 'btf' in features.split(',') else []
+
+
+@pytest.mark.parametrize('features, version', [(BARE, CHAINS[0]), (OLD, CHAINS[1]),
+                                               ('btf', CHAINS[-1]), ('task_work', CHAINS[-1])])
 def test_stacks(workshop, features, version):
     python = newest(version)
     moving = {name: workshop.start(python, name + '.py') for name in ('flutter', 'generators')}
     deep = workshop.start(python, 'deep.py', 2000)
     pids = ','.join(str(one.pid) for one in (*moving.values(), deep))
-    recording = workshop.record('-p', pids, rate=999, seconds=2, before=without(features))
+    recording = workshop.record('-p', pids, *types(features), rate=999, seconds=2,
+                                before=without(features))
     for name, target in moving.items():
         stacks = recording.stacks(target.pid)
         assert recording.count(target.pid) >= recording.expected(target), recording.messages
@@ -53,8 +62,23 @@ def test_as_deep(workshop, features):
     assert shapes == {tuple(truncated_shape(full))}, recording.messages
 
 
+@pytest.mark.parametrize('how, function', [((), 'spin'), (('fork',), 'forked_spin')],
+                         ids=['started', 'forked'])
+def test_births_without_types(workshop, how, function):
+    """Fork, exec and exit are met as well, and those that run already are found."""
+    target = workshop.start(newest(CHAINS[-1]), 'brood.py', 10, 30, *how)
+    recorder = workshop.begin('-p', target.pid, '-s', *types('btf'), rate=RATE,
+                              before=without('btf')).sampling()
+    spent = [int(line) for line in target.finish(b'\n').split()]
+    recording = recorder.wait().check()
+    found = recording.count_of(function)
+    assert len(spent) == 10 and found >= 0.9 * sum(spent) / 1e9 * RATE, \
+        f'{found} samples of {sum(spent) / 1e6:.0f} ms\n{recording.messages}'
+    assert recording.ledger['process unknown'] <= 0.01 * recording.count(), recording.messages
+
+
 def doctor(pitviper, features=''):
-    done = subprocess.run([*without(features), pitviper, 'doctor'], stdout=subprocess.PIPE,
+    done = subprocess.run([*without(features), pitviper, 'doctor', *types(features)], stdout=subprocess.PIPE,
                           text=True, check=False)
     table = done.stdout[done.stdout.index('\nThis kernel:\n'):].split('\n')[2:]
     return done.returncode, [line.split()[0] for line in table[:table.index('')]], done.stdout
@@ -67,6 +91,10 @@ def test_doctor(pitviper):
     status, fewer, text = doctor(pitviper, OLD)
     assert status == 0 and fewer.count('lacks') == len(OLD.split(',')), text
     assert fewer.count('has') == len(words) - len(OLD.split(',')), text
+    status, fewer, text = doctor(pitviper, 'btf')
+    assert status == 0 and text.count(f' {TYPES}\n') == 1, text
+    # With the types goes what the kernel checks against them.
+    assert fewer.count('lacks') == 6 and len(fewer) == len(words), text
 
 
 @pytest.mark.parametrize('features', ['ring', 'lopo', 'loop,', 'loop,lopo'])

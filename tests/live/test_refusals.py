@@ -5,6 +5,7 @@ import errno
 import os
 import re
 import shutil
+import struct
 import subprocess
 import sys
 import tempfile
@@ -113,6 +114,70 @@ def test_seccomp(run, call, error, check):
     what, remedy = missing(done, check)
     assert f'a seccomp filter hides {call}() ({os.strerror(error)})' == what
     assert 'seccomp profile' in remedy
+
+
+@pytest.fixture(scope='module')
+def types(place):
+    """A copy of the kernel's types."""
+    path = os.path.join(place, 'kernel.btf')
+    shutil.copyfile('/sys/kernel/btf/vmlinux', path)
+    return path
+
+
+@pytest.fixture(scope='module')
+def others(place, pitviper):
+    """Types that have all that is asked for, but at other places: those that the programs bring."""
+    path = os.path.join(place, 'other.btf')
+    with open(pitviper, 'rb') as program, open(path, 'wb') as out:
+        data = program.read()
+        data = data[data.index(struct.pack('<HBBI', 0xeb9f, 1, 0, 24)):]  # struct btf_header
+        out.write(data[:24 + sum(struct.unpack_from('<II', data, 16))])
+    return path
+
+
+def without_types(then=lambda: None):
+    return mounted('none', '/sys/kernel/btf', 'tmpfs', '', then)
+
+
+def test_no_types(run):
+    done = run(without_types(), *BUSY_RECORD, '-a')
+    assert done.returncode == 6, done.stderr
+    assert 'offers no BTF' in done.stderr and '--btf FILE' in done.stderr, done.stderr
+    done = run(without_types(), 'doctor')
+    assert done.returncode == 6, done.stdout
+    what, remedy = missing(done, 'kernel type data (BTF)')
+    assert 'offers no BTF' in what and '--btf FILE' in remedy and 'btfhub' in remedy
+
+
+def test_types_from_a_file(run, types):
+    """Where the kernel has none; the five capabilities suffice for that, too."""
+    become = without_types(nobody_with(CAPABILITIES))
+    with busy() as target:
+        done = run(become, *BUSY_RECORD, '-p', target.pid, '--btf', types)
+    assert done.returncode == 0 and re.search(r'^ *complete +[1-9]', done.stderr, re.M), done.stderr
+    done = run(become, 'doctor', '--btf', types)
+    assert done.returncode == 0 and re.search(rf'^ok +kernel type data.* {types}$', done.stdout, re.M)
+
+
+def test_types_that_are_not_needed(run, types):
+    done = run(None, 'doctor', '--btf', types)
+    assert done.returncode == 0 and f'; {types} is not needed\n' in done.stdout, done.stdout
+
+
+def test_types_of_no_use(run, others):
+    """A file that is not there, has none, or those of another kernel, which is found by trying."""
+    for file, why in (('nowhere', 'cannot read the types in nowhere: No such file'),
+                      (sys.executable, 'has no types'),
+                      (others, f'are not those of the kernel that runs; take those of Linux '
+                               f'{os.uname().release}')):
+        done = run(without_types(), *BUSY_RECORD, '-a', '--btf', file)
+        assert done.returncode == 2 and why in done.stderr, done.stderr
+    done = run(without_types(), 'doctor', '--btf', 'nowhere')
+    assert done.returncode == 2 and 'cannot read the types in nowhere' in done.stderr, done.stderr
+    done = run(without_types(), 'doctor', '--btf', others)
+    assert done.returncode == 6, done.stdout
+    assert re.search('^missing  the sampler itself +the types in .* are not those of', done.stdout,
+                     re.M), done.stdout
 
 
 @pytest.mark.parametrize('level', [1, 2])

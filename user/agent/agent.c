@@ -150,6 +150,7 @@ static enum agent_error begin_sampling(struct agent *agent, char *what, size_t w
 		.patient = true,
 		.labels = true,
 		.services = agent->services,
+		.types = agent->config.types,
 	};
 	struct session_status status;
 	enum session_error error;
@@ -165,6 +166,7 @@ static enum agent_error begin_sampling(struct agent *agent, char *what, size_t w
 		agent->pace.again_ns = clock_ns(CLOCK_MONOTONIC) + AGAIN_NS;
 		return error == SESSION_NOT_PERMITTED ? AGENT_NOT_PERMITTED
 		       : error == SESSION_NO_BPF      ? AGENT_NO_BPF
+		       : error == SESSION_BAD_TYPES   ? AGENT_BAD_CONFIG
 		                                      : AGENT_INTERNAL;
 	}
 	agent->stats.state = STATS_SAMPLING;

@@ -28,6 +28,7 @@ struct agent_config {
 	uint32_t rate_hz;     /* asked for; the budget may lower it */
 	uint32_t max_cpu_ppm; /* of one CPU: BPF programs and our own threads, without requests */
 	uint64_t max_memory;  /* resident bytes */
+	const char *types;    /* as in struct session_opts */
 	/* The store. */
 	const char *store; /* path of the file */
 	uint64_t flush_ns;

@@ -49,6 +49,8 @@ static const struct opt_row rows[] = {
 	    "requests; the rate is\nlowered before it is exceeded"),
 	KEY(SIZE, max_memory, "max-memory", "SIZE", "64M",
 	    "resident memory; near it a slice is stored at once,\nbeyond it sampling begins anew"),
+	KEY(STRING, types, "btf", "FILE", NULL,
+	    "the types of this kernel (BTF), if it offers none"),
 	KEY(STRING, store, "store", "FILE", STORE_DEFAULT_PATH,
 	    "where it is kept; a change needs a restart", .section = "Store"),
 	KEY(SPAN, flush_ns, "flush", "TIME", "10s",

@@ -16,6 +16,7 @@
 #include "kern/kern.h"
 #include "kern/probe.h"
 #include "kern/refusal.h"
+#include "kern/types.h"
 #include "util/buf.h"
 #include "util/caps.h"
 #include "util/file.h"
@@ -81,7 +82,7 @@ static void look_kernel(struct finding *finding)
 {
 	struct utsname name = { 0 };
 	struct features features;
-	int err = features_probe(&features);
+	int err = features_probe(&features, finding->types);
 
 	uname(&name);
 	finding->is_kernel = true;
@@ -116,8 +117,13 @@ static void look_arch(struct finding *finding)
 
 static void look_btf(struct finding *finding)
 {
-	if (!refused(finding, refusal_btf))
-		found(finding, CHECK_OK, "/sys/kernel/btf/vmlinux");
+	bool own = features_own_types();
+
+	if (finding->types)
+		found(finding, CHECK_OK, own ? TYPES_PATH "; %s is not needed" : "%s",
+		      finding->types);
+	else if (!refused(finding, refusal_btf))
+		found(finding, CHECK_OK, TYPES_PATH);
 }
 
 static void look_bpf(struct finding *finding)
@@ -288,13 +294,13 @@ static void look_user_ns(struct finding *finding)
 static void look_probe(struct finding *finding)
 {
 	char what[sizeof(finding->what)] = "";
-	int err = kern_probe(what, sizeof(what));
+	int err = kern_probe(finding->types, what, sizeof(what));
 
 	if (!err) {
 		found(finding, CHECK_OK, "loaded, attached and ticking");
 		return;
 	}
-	finding->is_kernel = err == -ENOTSUP;
+	finding->is_kernel = err == -ENOTSUP || err == -EINVAL;
 	found(finding, CHECK_MISSING, "%s", *what ? what : strerror(-err));
 	if (err == -EPERM)
 		mend_by_privilege(finding);

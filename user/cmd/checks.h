@@ -13,6 +13,7 @@ enum verdict {
 };
 
 struct finding {
+	const char *types; /* what --btf names, the question; NULL: it was not given */
 	enum verdict verdict;
 	bool is_kernel;   /* no privilege would help */
 	char what[512];   /* what was found */
@@ -21,7 +22,7 @@ struct finding {
 
 struct check {
 	const char *name;
-	void (*look)(struct finding *finding); /* the finding comes empty and CHECK_OK */
+	void (*look)(struct finding *finding); /* the finding comes CHECK_OK, with the question */
 	const char *why;                       /* what it is needed for */
 };
 

@@ -10,12 +10,17 @@
 #include "cmd/opt.h"
 #include "cmd/tty.h"
 #include "kern/features.h"
+#include "kern/types.h"
+#include "util/log.h"
 
 struct doctor_config {
+	const char *types;
 	bool verbose;
 };
 
 static const struct opt_row rows[] = {
+	OPT(STRING, doctor_config, types, 0, "btf", "FILE",
+	    "the types of this kernel (BTF), if it offers none"),
 	OPT(FLAG, doctor_config, verbose, 'v', "verbose", NULL,
 	    "say of every check what it is for"),
 	OPT_BARE(HELP, 'h', "help", "print this"),
@@ -23,7 +28,7 @@ static const struct opt_row rows[] = {
 
 static const struct opt_spec spec = {
 	.command = "doctor",
-	.usage = "pitviper doctor [-v]",
+	.usage = "pitviper doctor [-v] [--btf FILE]",
 	.about =
 		"Check what the kernel and our privileges allow, and print the command that mends\n"
 		"what is missing. Exit status 0: record works; 5: a privilege is missing; 6: the\n"
@@ -51,11 +56,11 @@ static void print_check(const struct check *check, const struct finding *finding
 }
 
 /* What the kernel has of all that pitviper makes use of, and what is done about the rest. */
-static void print_features(void)
+static void print_features(const char *types)
 {
 	struct features features;
 
-	if (features_probe(&features))
+	if (features_probe(&features, types))
 		return;
 	puts("\nThis kernel:");
 	for (int i = 0; i < FEATURE_CNT; i++) {
@@ -73,9 +78,14 @@ static int doctor(const struct doctor_config *config)
 {
 	bool colour = tty_can_colour(STDOUT_FILENO);
 	enum exit_code code = EXIT_OK;
+	char what[512];
 
+	if (config->types && types_check(config->types, what, sizeof(what))) {
+		log_error("%s", what);
+		return EXIT_USAGE;
+	}
 	for (size_t i = 0; i < check_cnt; i++) {
-		struct finding finding = { .verdict = CHECK_OK };
+		struct finding finding = { .types = config->types };
 
 		checks[i].look(&finding);
 		print_check(&checks[i], &finding, config->verbose, colour);
@@ -83,7 +93,7 @@ static int doctor(const struct doctor_config *config)
 		if (finding.verdict == CHECK_MISSING && code != EXIT_NO_BPF)
 			code = finding.is_kernel ? EXIT_NO_BPF : EXIT_NOT_PERMITTED;
 	}
-	print_features();
+	print_features(config->types);
 	puts(code ? "\nrecord cannot work here until what is missing is mended."
 	          : "\nrecord works here.");
 	return code;

@@ -36,6 +36,7 @@ struct record_config {
 	bool subprocesses;
 	uint64_t duration_ns; /* 0: no end is set */
 	uint32_t rate_hz;
+	const char *types;
 	const char *output;
 	const char *format;
 	bool threads;
@@ -57,6 +58,8 @@ static const struct opt_row rows[] = {
 	    .section = "How"),
 	OPT(UINT, record_config, rate_hz, 'r', "rate", "HZ",
 	    "samples a second, 1 to 10000 (default: 99)", .min = 1, .max = SESSION_RATE_MAX),
+	OPT(STRING, record_config, types, 0, "btf", "FILE",
+	    "the types of this kernel (BTF), if it offers none"),
 	OPT(STRING, record_config, output, 'o', "output", "FILE",
 	    "write here (default: program-pid-time.svg)", .section = "Output"),
 	OPT(STRING, record_config, format, 'f', "format", "NAME",
@@ -119,6 +122,7 @@ static enum exit_code exit_of(enum session_error error)
 		[SESSION_UNSUPPORTED] = EXIT_UNSUPPORTED,
 		[SESSION_NOT_PERMITTED] = EXIT_NOT_PERMITTED,
 		[SESSION_NO_BPF] = EXIT_NO_BPF,
+		[SESSION_BAD_TYPES] = EXIT_USAGE,
 		[SESSION_INTERNAL] = EXIT_INTERNAL,
 	};
 
@@ -310,6 +314,7 @@ static enum exit_code begin(struct recording *rec)
 		.rate_hz = config->rate_hz,
 		.points = rec->format->wants_points,
 		.labels = saves(rec),
+		.types = config->types,
 	};
 	struct refusal refusal = { 0 };
 	enum session_error error;

@@ -92,7 +92,8 @@ struct session *session__new(const struct session_opts *opts, enum session_error
 	const struct kern_opts kern_opts = { .all = opts->all,
 		                             .timed = opts->timed,
 		                             .rate_hz = opts->rate_hz,
-		                             .rate_max_hz = opts->rate_max_hz };
+		                             .rate_max_hz = opts->rate_max_hz,
+		                             .types = opts->types };
 	struct session *session = calloc(1, sizeof(*session));
 	int err;
 
@@ -117,6 +118,7 @@ struct session *session__new(const struct session_opts *opts, enum session_error
 		err = errno;
 		*error = err == EPERM    ? SESSION_NOT_PERMITTED
 		         : err == ENOMEM ? SESSION_INTERNAL
+		         : err == EINVAL ? SESSION_BAD_TYPES
 		                         : SESSION_NO_BPF;
 		goto fail;
 	}

@@ -31,6 +31,7 @@ struct session_opts {
 	bool patient;         /* always on: what can wait is done less often */
 	bool points;          /* keep the time line */
 	bool labels;          /* tell what processes belong to, see proc/labels.h */
+	const char *types;    /* as in struct kern_opts; must outlive session__new() */
 	/* How services are called; NULL: SERVICE_DEFAULT. Must outlive the session. */
 	const struct service_rules *services;
 };
@@ -43,6 +44,7 @@ enum session_error {
 	SESSION_UNSUPPORTED,   /* Python, but not one we can read */
 	SESSION_NOT_PERMITTED, /* capability or sysctl */
 	SESSION_NO_BPF,        /* kernel lacks BTF, BPF or perf events */
+	SESSION_BAD_TYPES,     /* the file `types` */
 	SESSION_INTERNAL,      /* out of memory and the like */
 };
 

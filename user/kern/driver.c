@@ -9,6 +9,7 @@
 #include <bpf/libbpf.h>
 
 #include "bpf/abi_call.h"
+#include "bpf/abi_event.h"
 #include "pitviper.skel.h"
 
 /*
@@ -52,6 +53,30 @@ int driver_prepare(const struct features *features)
 	return handler < 0 ? handler : 0;
 }
 
+void driver_lifecycle(const struct features *features, const struct pitviper *skel,
+                      struct bpf_program *progs[DRIVER_LIFECYCLE_CNT])
+{
+	bool typed = features->has[FEATURE_TRACEPOINTS];
+
+	progs[0] = typed ? skel->progs.process_fork : skel->progs.process_fork_raw;
+	progs[1] = typed ? skel->progs.process_exec : skel->progs.process_exec_raw;
+	progs[2] = typed ? skel->progs.process_exit : skel->progs.process_exit_raw;
+}
+
+static void choose_others(const struct features *features, struct pitviper *skel)
+{
+	bool typed = features->has[FEATURE_TRACEPOINTS], lists = features->has[FEATURE_ITERATOR];
+
+	bpf_program__set_autoload(skel->progs.process_fork, typed);
+	bpf_program__set_autoload(skel->progs.process_exec, typed);
+	bpf_program__set_autoload(skel->progs.process_exit, typed);
+	bpf_program__set_autoload(skel->progs.process_fork_raw, !typed);
+	bpf_program__set_autoload(skel->progs.process_exec_raw, !typed);
+	bpf_program__set_autoload(skel->progs.process_exit_raw, !typed);
+	bpf_program__set_autoload(skel->progs.list_processes, lists);
+	bpf_program__set_autoload(skel->progs.look_up_process, !lists);
+}
+
 struct bpf_program *driver_choose(const struct features *features, struct pitviper *skel)
 {
 	struct bpf_program *const rows[] = {
@@ -69,6 +94,7 @@ struct bpf_program *driver_choose(const struct features *features, struct pitvip
 		chosen = skel->progs.sample_tick_wait;
 	for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++)
 		bpf_program__set_autoload(rows[i], rows[i] == chosen);
+	choose_others(features, skel);
 	skel->rodata->pv_task_type = features->has[FEATURE_TASK_TYPE];
 	skel->rodata->pv_task_regs = features->has[FEATURE_TASK_REGS];
 	/* Memory that nobody would use. */

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <bpf/btf.h>
 
@@ -11,10 +12,15 @@
 
 /* In the order in which doctor shows them. */
 const struct feature_row feature_rows[FEATURE_CNT] = {
+	[FEATURE_TYPES] = { "btf", "type data of its own (BTF)",
+	                    "it tells where this kernel keeps what",
+	                    "the file that --btf names tells where this kernel keeps what" },
 	[FEATURE_RING] = { "ring", "BPF ring buffer", "records go to user space by it", NULL },
 	[FEATURE_TRACEPOINTS] = { "tracepoints", "typed raw tracepoints",
-	                          "fork, exec and exit are met by them", NULL },
-	[FEATURE_ITERATOR] = { "iterator", "task iterator", "processes are listed by it", NULL },
+	                          "fork, exec and exit are met by them",
+	                          "untyped raw tracepoints meet fork, exec and exit" },
+	[FEATURE_ITERATOR] = { "iterator", "task iterator", "processes are listed by it",
+	                       "processes are listed by /proc and looked up by pid" },
 	[FEATURE_LOOP] = { "loop", "bpf_loop()", "repeats the step from frame to frame",
 	                   "nested loops of calls repeat the step, to the same depth" },
 	[FEATURE_TASK_WORK] = { "task_work", "bpf_task_work_schedule_resume()",
@@ -84,15 +90,49 @@ static void probe(struct features *features, const struct btf *btf)
 	has[FEATURE_TASK_REGS] = types_has_value(btf, "bpf_func_id", "BPF_FUNC_task_pt_regs");
 }
 
-int features_probe(struct features *features)
+bool features_own_types(void)
 {
 	const char *without = getenv("PITVIPER_WITHOUT");
-	struct btf *btf = btf__load_vmlinux_btf();
+
+	if (without && names(without, feature_rows[FEATURE_TYPES].id)) {
+		errno = ENOENT;
+		return false;
+	}
+	return !access(TYPES_PATH, R_OK);
+}
+
+/* What falls with what the kernel lacks. */
+static void settle(bool *has)
+{
+	/* The kernel checks what is typed against its own types, whatever else may tell them. */
+	if (!has[FEATURE_TYPES]) {
+		has[FEATURE_TRACEPOINTS] = false;
+		has[FEATURE_ITERATOR] = false;
+		has[FEATURE_TASK_WORK] = false;
+	}
+	/* Where tasks come untyped they are read by calls, all of them. */
+	if (!has[FEATURE_TRACEPOINTS] || !has[FEATURE_ITERATOR])
+		has[FEATURE_TASK_TYPE] = false;
+	if (!has[FEATURE_TASK_TYPE])
+		has[FEATURE_TASK_REGS] = false;
+}
+
+int features_probe(struct features *features, const char *types)
+{
+	const char *without = getenv("PITVIPER_WITHOUT");
+	bool own = features_own_types(), all_known;
+	struct btf *btf;
 
 	memset(features, 0, sizeof(*features));
+	if (!own && !types)
+		return -ENOENT;
+	btf = own ? btf__load_vmlinux_btf() : btf__parse(types, NULL);
 	if (!btf)
 		return -errno;
 	probe(features, btf);
 	btf__free(btf);
-	return without && !strike_out(features, without) ? -EINVAL : 0;
+	features->has[FEATURE_TYPES] = own;
+	all_known = !without || strike_out(features, without);
+	settle(features->has);
+	return all_known ? 0 : -EINVAL;
 }

@@ -2,7 +2,7 @@
 /*
  * features.h - what a kernel may lack, how that is found out, and what is done without it.
  *
- * Found by asking the kernel's own type data for the thing itself, never by a version number:
+ * Found by asking the kernel's type data for the thing itself, never by a version number:
  * distributions bring features to older kernels, and leave some out of newer ones. Any thread.
  */
 #ifndef PV_KERN_FEATURES_H
@@ -12,6 +12,7 @@
 #include <stddef.h>
 
 enum feature {
+	FEATURE_TYPES,
 	FEATURE_RING,
 	FEATURE_TRACEPOINTS,
 	FEATURE_ITERATOR,
@@ -38,9 +39,12 @@ struct features {
 
 /*
  * What this kernel has, less what $PITVIPER_WITHOUT names: ids with commas between them, for tests of
- * what is done without. 0; negative errno: the kernel's type data can't be read; -EINVAL: it names
+ * what is done without. @types: a file with the type data of a kernel that has none of its own, not
+ * looked at else; NULL: there is none. 0; negative errno: no type data can be read; -EINVAL: it names
  * something that is no feature, or is needed.
  */
-int features_probe(struct features *features);
+int features_probe(struct features *features, const char *types);
+/* Does the kernel offer type data of its own? False: errno says why not. */
+bool features_own_types(void);
 
 #endif

@@ -17,7 +17,9 @@
 #include "kern/driver.h"
 #include "kern/features.h"
 #include "kern/refusal.h"
+#include "kern/list.h"
 #include "kern/ticks.h"
+#include "kern/types.h"
 #include "pitviper.skel.h"
 #include "util/clock.h"
 #include "util/log.h"
@@ -37,10 +39,11 @@
 
 struct kern {
 	struct features features;
+	const char *types; /* the file that the kernel's types are taken from; NULL: from itself */
 	struct pitviper *skel;
 	struct bpf_program *sampler; /* the one that was chosen */
 	struct ring_buffer *ring;
-	struct bpf_link *links[3];
+	struct bpf_link *links[DRIVER_LIFECYCLE_CNT];
 	struct ticks *ticks;
 	int wake_fd;
 	uint32_t rate_hz;
@@ -81,7 +84,8 @@ static int kern_open(struct kern *kern, const struct kern_opts *opts)
 {
 	uint32_t rate_hz = opts->rate_max_hz > opts->rate_hz ? opts->rate_max_hz : opts->rate_hz;
 	uint32_t bytes = ring_bytes(rate_hz, libbpf_num_possible_cpus());
-	struct pitviper *skel = kern->skel = pitviper__open();
+	LIBBPF_OPTS(bpf_object_open_opts, open_opts, .btf_custom_path = kern->types);
+	struct pitviper *skel = kern->skel = pitviper__open_opts(&open_opts);
 
 	if (!skel)
 		return -errno;
@@ -97,7 +101,7 @@ static int kern_load(struct kern *kern, const struct kern_opts *opts)
 	uint64_t begin_ns, begin_cpu_ns;
 	int err;
 
-	err = features_probe(&kern->features);
+	err = features_probe(&kern->features, kern->types);
 	if (!err)
 		err = driver_prepare(&kern->features);
 	if (err)
@@ -116,13 +120,10 @@ static int kern_load(struct kern *kern, const struct kern_opts *opts)
 
 static int kern_attach(struct kern *kern)
 {
-	struct bpf_program *const progs[] = {
-		kern->skel->progs.process_fork,
-		kern->skel->progs.process_exec,
-		kern->skel->progs.process_exit,
-	};
+	struct bpf_program *progs[DRIVER_LIFECYCLE_CNT];
 
-	for (size_t i = 0; i < sizeof(progs) / sizeof(*progs); i++) {
+	driver_lifecycle(&kern->features, kern->skel, progs);
+	for (size_t i = 0; i < DRIVER_LIFECYCLE_CNT; i++) {
 		kern->links[i] = bpf_program__attach(progs[i]);
 		if (!kern->links[i])
 			return -errno;
@@ -179,6 +180,23 @@ static int kern_note_reader(struct kern *kern)
 	return err < 0 ? err : 0;
 }
 
+/* What is to be known before anything is loaded. 0 or negative errno and @what. */
+static int check_ground(const struct kern_opts *opts, char *what, size_t what_len)
+{
+	int err;
+
+	if (!kern_proc_is_ours()) {
+		snprintf(what, what_len,
+		         "/proc shows another pid namespace than the one that pitviper runs in; "
+		         "mount -t proc proc /proc");
+		return -ENOTSUP;
+	}
+	err = opts->types ? types_check(opts->types, what, what_len) : 0;
+	if (err == -ENOMEM)
+		snprintf(what, what_len, "out of memory");
+	return err;
+}
+
 struct kern *kern__open(const struct kern_opts *opts, char *what, size_t what_len)
 {
 	struct kern *kern = calloc(1, sizeof(*kern));
@@ -189,16 +207,16 @@ struct kern *kern__open(const struct kern_opts *opts, char *what, size_t what_le
 		snprintf(what, what_len, "out of memory");
 		return NULL;
 	}
-	if (!kern_proc_is_ours()) {
-		snprintf(what, what_len,
-		         "/proc shows another pid namespace than the one that pitviper runs in; "
-		         "mount -t proc proc /proc");
+	err = check_ground(opts, what, what_len);
+	if (err) {
 		free(kern);
-		errno = ENOTSUP;
+		errno = -err;
 		return NULL;
 	}
 	kern->wake_fd = -1;
 	kern->rate_hz = opts->rate_hz;
+	if (!features_own_types())
+		kern->types = opts->types;
 	libbpf_set_strict_mode(LIBBPF_STRICT_ALL);
 	libbpf_set_print(kern_log);
 	err = kern_load(kern, opts);
@@ -206,6 +224,8 @@ struct kern *kern__open(const struct kern_opts *opts, char *what, size_t what_le
 		step = "list the processes";
 		err = kern_note_reader(kern);
 	}
+	if (!err && kern->types && !list_finds_us(kern->skel))
+		err = -EINVAL;
 	if (!err) {
 		step = "attach the BPF programs to fork, exec and exit";
 		err = kern_attach(kern);
@@ -219,7 +239,7 @@ struct kern *kern__open(const struct kern_opts *opts, char *what, size_t what_le
 	if (err == -ENOMEM)
 		snprintf(what, what_len, "out of memory");
 	else
-		err = refusal_explain_bpf(-err, step, what, what_len);
+		err = refusal_explain_bpf(-err, step, kern->types, what, what_len);
 	kern__free(kern);
 	errno = -err;
 	return NULL;
@@ -361,31 +381,9 @@ int kern__del_proc(struct kern *kern, const struct pv_proc_id *id)
 int kern__each_process(struct kern *kern, int (*fn)(void *ctx, const struct pv_listed *listed),
                        void *ctx)
 {
-	struct bpf_link *link = bpf_program__attach_iter(kern->skel->progs.list_processes, NULL);
-	struct pv_listed listed[64];
-	int fd, err = 0;
-	ssize_t got;
-
-	if (!link)
-		return -errno;
-	fd = bpf_iter_create(bpf_link__fd(link));
-	if (fd < 0)
-		err = -errno;
-	while (!err && (got = read(fd, listed, sizeof(listed))) != 0) {
-		if (got < 0 && (errno == EINTR || errno == EAGAIN))
-			continue;
-		if (got < 0) {
-			err = -errno;
-			break;
-		}
-		/* The kernel hands out whole records: each fits the seq_file's page. */
-		for (size_t i = 0; !err && i < (size_t)got / sizeof(*listed); i++)
-			err = fn(ctx, &listed[i]);
-	}
-	if (fd >= 0)
-		close(fd);
-	bpf_link__destroy(link);
-	return err;
+	if (kern->features.has[FEATURE_ITERATOR])
+		return list_by_iterator(kern->skel, fn, ctx);
+	return list_by_pid(kern->skel, fn, ctx);
 }
 
 /* What the kernel side keeps on each CPU: struct pv_counters of bpf/maps.bpf.h. */

@@ -24,6 +24,8 @@ struct kern_opts {
 	bool timed;       /* take the time of the programs */
 	uint32_t rate_hz; /* ticks a second on each CPU */
 	uint32_t rate_max_hz; /* what it may be set to later; 0: rate_hz */
+	/* A file with the types of this kernel (BTF), used if it offers none itself; NULL: there is none. */
+	const char *types;
 };
 
 struct kern;
@@ -33,7 +35,8 @@ bool kern_proc_is_ours(void);
 
 /*
  * NULL and errno; @what (of @what_len bytes) says what could not be done and the remedy. EPERM: a
- * capability or sysctl; ENOTSUP: the kernel lacks BTF, BPF or perf events; else internal.
+ * capability or sysctl; ENOTSUP: the kernel lacks BTF, BPF or perf events; EINVAL: the file opts->types;
+ * else internal.
  */
 struct kern *kern__open(const struct kern_opts *opts, char *what, size_t what_len);
 void kern__free(struct kern *kern);

@@ -5,9 +5,9 @@
 
 #include "kern/kern.h"
 
-int kern_probe(char *what, size_t what_len)
+int kern_probe(const char *types, char *what, size_t what_len)
 {
-	const struct kern_opts opts = { .rate_hz = 99 };
+	const struct kern_opts opts = { .rate_hz = 99, .types = types };
 	struct kern *kern = kern__open(&opts, what, what_len);
 	int err;
 

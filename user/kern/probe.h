@@ -6,9 +6,9 @@
 #include <stddef.h>
 
 /*
- * Load and attach everything, start and stop the ticks, throw it away. 0; -EPERM: not allowed;
- * -ENOTSUP: the kernel lacks something; @what (of @what_len bytes) says what and the remedy.
+ * @types: as in struct kern_opts. Load and attach everything, start and stop the ticks, throw it away. 0; -EPERM: not allowed;
+ * -ENOTSUP: the kernel lacks something; -EINVAL: the file @types; @what (of @what_len bytes) says what and the remedy.
  */
-int kern_probe(char *what, size_t what_len);
+int kern_probe(const char *types, char *what, size_t what_len);
 
 #endif

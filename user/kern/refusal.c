@@ -11,16 +11,18 @@
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
+#include <sys/utsname.h>
 #include <unistd.h>
 
 #include <bpf/libbpf.h>
 
+#include "kern/features.h"
+#include "kern/types.h"
 #include "util/buf.h"
 #include "util/caps.h"
 #include "util/file.h"
 
 #define ALL_CAPS "cap_bpf,cap_perfmon,cap_sys_ptrace,cap_dac_read_search,cap_syslog"
-#define BTF_PATH "/sys/kernel/btf/vmlinux"
 #define JIT_PATH "/proc/sys/net/core/bpf_jit_enable"
 #define SECCOMP_FIX \
 	"allow it in the container's seccomp profile (docker: --security-opt seccomp=FILE)"
@@ -93,14 +95,17 @@ static bool is_filtered(void)
 
 bool refusal_btf(struct refusal *refusal)
 {
-	if (!access(BTF_PATH, R_OK))
+	if (features_own_types())
 		return false;
 	refusal->is_kernel = true;
-	say(refusal, "this kernel offers no BTF (%s: %s)", BTF_PATH, strerror(errno));
+	say(refusal, "this kernel offers no BTF (%s: %s)", TYPES_PATH, strerror(errno));
 	mend(refusal, "%s",
 	     access("/sys/kernel", F_OK)
 	             ? "sudo mount -t sysfs sysfs /sys"
-	             : "boot a kernel that was built with CONFIG_DEBUG_INFO_BTF=y");
+	             : "name a file with that of this very kernel by --btf FILE: "
+	               "from github.com/aquasecurity/btfhub-archive, or made from the vmlinux of "
+	               "its debug package (pahole --btf_encode_detached=FILE vmlinux); or boot a "
+	               "kernel that was built with CONFIG_DEBUG_INFO_BTF=y");
 	return true;
 }
 
@@ -322,16 +327,21 @@ static refusal_fn *const of_bpf[] = {
 };
 static refusal_fn *const of_ticks[] = { refusal_caps, refusal_perf_call, refusal_lockdown, NULL };
 
-static int explain(refusal_fn *const *reasons, int err, const char *step, char *what,
-                   size_t what_len)
+static int explain(refusal_fn *const *reasons, int err, const char *step, const char *types,
+                   char *what, size_t what_len)
 {
 	for (; *reasons; reasons++) {
 		struct refusal refusal = { 0 };
 
-		if (!(*reasons)(&refusal))
+		/* The file tells what the kernel does not. */
+		if ((types && *reasons == refusal_btf) || !(*reasons)(&refusal))
 			continue;
 		snprintf(what, what_len, "cannot %s: %s; %s", step, refusal.what, refusal.remedy);
 		return refusal.is_kernel ? -ENOTSUP : -EPERM;
+	}
+	if (types) {
+		refusal_explain_types(types, what, what_len);
+		return -EINVAL;
 	}
 	snprintf(
 		what, what_len,
@@ -341,15 +351,26 @@ static int explain(refusal_fn *const *reasons, int err, const char *step, char *
 	return err == EPERM || err == EACCES ? -EPERM : -ENOTSUP;
 }
 
-int refusal_explain_bpf(int err, const char *step, char *what, size_t what_len)
+int refusal_explain_bpf(int err, const char *step, const char *types, char *what, size_t what_len)
 {
 	/* From bpf() EACCES is the verifier's word, not that of a privilege. */
-	return explain(of_bpf, err == EACCES ? EINVAL : err, step, what, what_len);
+	return explain(of_bpf, err == EACCES ? EINVAL : err, step, types, what, what_len);
+}
+
+void refusal_explain_types(const char *types, char *what, size_t what_len)
+{
+	struct utsname name = { 0 };
+
+	uname(&name);
+	snprintf(what, what_len,
+	         "the types in %s are not those of the kernel that runs; take those of Linux %s, "
+	         "of this very build",
+	         types, name.release);
 }
 
 int refusal_explain_ticks(int err, char *what, size_t what_len)
 {
-	return explain(of_ticks, err, "start a timer on each CPU", what, what_len);
+	return explain(of_ticks, err, "start a timer on each CPU", NULL, what, what_len);
 }
 
 void refusal_explain_reading(int pid, char *what, size_t what_len)

@@ -33,9 +33,12 @@ refusal_fn refusal_hidepid;   /* /proc hides the processes of others */
 /*
  * Why did the kernel answer @err, a positive errno, when it was asked to @step ("load the BPF programs"), or
  * for the timers? @what (of @what_len bytes) gets a sentence with the cause and the remedy. -EPERM: a
- * privilege or a setting; -ENOTSUP: the kernel.
+ * privilege or a setting; -ENOTSUP: the kernel; -EINVAL: @types, the file that its types were taken
+ * from, NULL: from itself.
  */
-int refusal_explain_bpf(int err, const char *step, char *what, size_t what_len);
+int refusal_explain_bpf(int err, const char *step, const char *types, char *what, size_t what_len);
+/* The file @types is of another kernel than the one that runs. */
+void refusal_explain_types(const char *types, char *what, size_t what_len);
 int refusal_explain_ticks(int err, char *what, size_t what_len);
 /* Why may we not read process @pid? The same for -EACCES and -EPERM from /proc and its memory. */
 void refusal_explain_reading(int pid, char *what, size_t what_len);

@@ -12,8 +12,10 @@ import json
 import os
 import re
 import resource
+import shutil
 import subprocess
 import sys
+import tempfile
 import time
 import traceback
 
@@ -319,7 +321,12 @@ def no_compiler(_):
 def no_types(_):
     """a kernel without BTF"""
     hidden = mounted('none', '/sys/kernel/btf', 'tmpfs', '')
-    Asked(hidden).refused(6, 'offers no BTF (/sys/kernel/btf/vmlinux', 'CONFIG_DEBUG_INFO_BTF=y')
+    Asked(hidden).refused(6, 'offers no BTF (/sys/kernel/btf/vmlinux', '--btf FILE')
+    with tempfile.NamedTemporaryFile(suffix='.btf') as copy:
+        with open('/sys/kernel/btf/vmlinux', 'rb') as own:
+            shutil.copyfileobj(own, copy)
+        copy.flush()
+        Asked(hidden, ['--btf', copy.name]).works()
 
 
 @test()
