@@ -150,8 +150,10 @@ static int finish_walk(struct bpf_map *map, void *key, void *value)
 	__u32 layout = sample->layout;
 
 	ctx.layout = bpf_map_lookup_elem(&layouts, &layout);
-	if (ctx.layout && !(task->flags & PF_EXITING))
-		bpf_loop(ROUND_MAX, one_round, &ctx, 0);
+	/* So many where pages go out as fast as they come in. */
+	if (ctx.layout && !(task->flags & PF_EXITING) &&
+	    bpf_loop(ROUND_MAX, one_round, &ctx, 0) == ROUND_MAX)
+		pystack_give_up(&slot->walk);
 	settle(&slot->walk);
 	__sync_lock_test_and_set(&slot->busy, 0);
 	return 0;

@@ -638,3 +638,14 @@ __hidden void pystack_finish(struct pv_walk *walk)
 	}
 	sample->outcome = walk->outcome;
 }
+
+__hidden void pystack_give_up(struct pv_walk *walk)
+{
+	if (!walk->faults.cnt || outcome_is_shown(walk->outcome))
+		return;
+	walk->walked_cnt = 0;
+	walk->new_cnt = 0;
+	push(walk, 0, PV_FRAME_UNREADABLE, 0, 0);
+	walk->outcome = PV_CNT_UNREADABLE;
+	pystack_finish(walk);
+}

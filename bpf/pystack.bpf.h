@@ -145,6 +145,12 @@ void pystack_walk(struct pv_walk *walk, const struct pv_layout *layout);
 void pystack_finish(struct pv_walk *walk);
 
 /*
+ * No more is tried though something in memory was not read: unless the walk has frames to show it ends
+ * UNREADABLE, as one frame of that kind, for what it looks like now is not what is there.
+ */
+void pystack_give_up(struct pv_walk *walk);
+
+/*
  * Parts of it, for other drivers: begin; unless that returns 1 set out, step until it returns 1 or
  * PV_WALK_MAX times, and arrive.
  */

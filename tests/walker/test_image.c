@@ -67,12 +67,6 @@ static void check_empty(struct image *image)
 	assert_int_equal(image_walk(image), PV_CNT_NO_STATE);
 }
 
-static void test_no_frames(void **state)
-{
-	(void)state;
-	each_minor(MINOR_FIRST, check_empty);
-}
-
 static void expect_marker(const struct image *image, uint32_t index, uint64_t addr)
 {
 	const struct pv_frame *frame = host_frame(image->walk, index);
@@ -80,6 +74,35 @@ static void expect_marker(const struct image *image, uint32_t index, uint64_t ad
 	assert_non_null(frame);
 	assert_int_equal(PV_FRAME_KIND(frame), PV_FRAME_UNREADABLE);
 	assert_int_equal(frame->addr, addr);
+}
+
+/* The thread state does not come into memory: that is no thread without one. */
+static void check_given_up(struct image *image)
+{
+	struct stack stack;
+
+	image_stack(image, &stack);
+	image_walk(image);
+	pystack_give_up(image->walk);
+	EXPECT_STACK(image, PV_CNT_COMPLETE, 1, 2, 3, 4, 5);
+	image_unmap(image, IMAGE_TSTATE, IMAGE_PAGE);
+	assert_int_equal(image_walk(image), PV_CNT_NO_STATE);
+	pystack_give_up(image->walk);
+	assert_int_equal(image->walk->sample.outcome, PV_CNT_UNREADABLE);
+	assert_int_equal(image->walk->sample.frame_cnt, 1);
+	expect_marker(image, 0, 0);
+}
+
+static void test_given_up(void **state)
+{
+	(void)state;
+	each_minor(MINOR_FIRST, check_given_up);
+}
+
+static void test_no_frames(void **state)
+{
+	(void)state;
+	each_minor(MINOR_FIRST, check_empty);
 }
 
 /* The caller of 1..3, which are proven to belong to the stack, is not in memory. */
@@ -611,6 +634,7 @@ int main(void)
 		cmocka_unit_test(test_tlbc),
 		cmocka_unit_test(test_complete),
 		cmocka_unit_test(test_no_frames),
+		cmocka_unit_test(test_given_up),
 		cmocka_unit_test(test_unreadable_frame),
 		cmocka_unit_test(test_unreadable_code),
 		cmocka_unit_test(test_unreadable_hash),
