@@ -22,6 +22,7 @@ static int pipe_fds[2];
 static uint64_t pending_cnt;
 static uint64_t counters[PV_COUNTER_CNT];
 static uint32_t set_rate_hz;
+static uint64_t due_cnt;
 
 struct kern {
 	int unused;
@@ -77,12 +78,14 @@ void kern__set_rate(struct kern *kern, uint32_t rate_hz)
 {
 	(void)kern;
 	set_rate_hz = rate_hz;
+	/* So many periods of the old rate pass meanwhile. */
+	due_cnt += 5;
 }
 
 uint64_t kern__due_cnt(const struct kern *kern)
 {
 	(void)kern;
-	return 0;
+	return due_cnt;
 }
 
 int kern__wake_fd(const struct kern *kern)
@@ -317,6 +320,14 @@ static uint64_t outcome_sum(const struct profile_meta *meta)
 	return sum;
 }
 
+static uint64_t not_delivered(const struct profile_meta *meta)
+{
+	for (uint32_t i = 0; i < meta->event_cnt; i++)
+		if (!strcmp(meta->events[i].name, "NOT_DELIVERED"))
+			return meta->events[i].count;
+	return UINT64_MAX;
+}
+
 /*
  * Cut twice: each sample is in one profile, each tick in one ledger, one that waits for pages in that of
  * the slice in which it ends.
@@ -363,15 +374,17 @@ static void test_slices(void **state)
 	profiles[2] = session__profile(session, &meta[2]);
 	for (int i = 0; i < 3; i++) {
 		static const uint32_t samples[] = { 2, 1, 1 }, ticks[] = { 4, 2, 3 },
-				      rates[] = { 99, 997, 997 };
+				      rates[] = { 99, 997, 997 }, missed[] = { 1, 0, 0 };
 
 		assert_non_null(profiles[i]);
 		assert_int_equal(sample_cnt_of(profiles[i], LIVES), samples[i]);
 		assert_int_equal(meta[i].tick_cnt, ticks[i]);
 		assert_int_equal(outcome_sum(&meta[i]), ticks[i]);
 		assert_int_equal(meta[i].rate_hz, rates[i]);
+		assert_int_equal(not_delivered(&meta[i]), missed[i]);
 		profile__free(profiles[i]);
 	}
+	due_cnt = 0;
 	memset(counters, 0, sizeof(counters));
 	session__free(session);
 	close(pipe_fds[0]);

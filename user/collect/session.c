@@ -660,15 +660,16 @@ static void leave_unfinished(struct tally *tally)
 
 struct profile *session__slice(struct session *session, uint32_t rate_hz, struct profile_meta *meta)
 {
-	struct tally tally = { .due_cnt = kern__due_cnt(session->kern) };
-	uint64_t now_ns = clock_ns(CLOCK_MONOTONIC);
+	struct tally tally = { 0 };
 	struct profile *profile = NULL;
 	int err, round_cnt = 0;
 
 	/* First the rate: no tick at the new one comes before all at the old ones are drained. */
 	if (rate_hz && rate_hz != session->opts.rate_hz)
 		kern__set_rate(session->kern, rate_hz);
-	err = take_tally(session, now_ns, &tally);
+	/* All periods of the old rate: what is left to the next slice is taken for such of the new one. */
+	tally.due_cnt = kern__due_cnt(session->kern);
+	err = take_tally(session, clock_ns(CLOCK_MONOTONIC), &tally);
 	do {
 		err = err ? err : drain(session);
 	} while (!err && session->more && ++round_cnt < SLICE_ROUND_MAX);
