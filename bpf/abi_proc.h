@@ -205,7 +205,20 @@ enum pv_tls_form {
 	PV_TLS_FORM_OFFSET_SLOT = 2, /* the i64 at slot: from the thread pointer (initial-exec) */
 	PV_TLS_FORM_MODULE_SLOT =
 		3, /* the u64 at slot: module id; off: inside the module's block */
+	/*
+	 * aarch64. slot: a TLS descriptor, whose second word is an offset from the thread pointer, or the
+	 * address of {u64 module id, u64 offset inside its block}: for glibc and musl alike, and not for
+	 * others. The dynamic linker prefers the first, as long as there is room.
+	 */
+	PV_TLS_FORM_DESCRIPTOR = 4,
 };
+
+/*
+ * An offset from the thread pointer is less, an address is not: where the programs begin that can't be
+ * moved. Nobody's static thread-local storage is as large.
+ */
+#define PV_TLS_OFFSET_MAX 0x400000
+#define PV_TLS_MODULE_MAX (1 << 20) /* no process has more modules; the word is something else */
 
 /* Where a binary keeps a thread-local pointer: becomes a struct pv_tls where it was loaded. */
 struct pv_tls_recipe {

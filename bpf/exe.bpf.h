@@ -97,11 +97,29 @@ static __always_inline __u64 exe_find_library(const struct pv_proc *proc,
 	return 0;
 }
 
+/* As in user/py/runtime.c, runtime_descriptor(). */
+static __always_inline bool exe_descriptor(__u64 value, struct pv_tls *tls)
+{
+	__u64 index[2] = {};
+
+	if (value < PV_TLS_OFFSET_MAX) {
+		tls->off = value;
+		return true;
+	}
+	if (bpf_probe_read_user(index, sizeof(index), (void *)value) || !index[0] ||
+	    index[0] > PV_TLS_MODULE_MAX || index[1] > PV_TLS_OFFSET_MAX)
+		return false;
+	tls->kind = PV_TLS_DTV;
+	tls->module = index[0];
+	tls->off = index[1];
+	return true;
+}
+
 /* False: the dynamic linker has not got as far as that. @at: the library's struct link_map. */
 static __always_inline bool exe_tls(const struct pv_exe *known, const struct pv_tls_recipe *recipe,
                                     __u64 bias, __u64 at, struct pv_tls *tls)
 {
-	__u64 value = 0, module = 0, offset = 0;
+	__u64 value = 0, module = 0, offset = 0, slot = bias + recipe->slot;
 
 	*tls = (struct pv_tls){ .kind = PV_TLS_NONE };
 	if (recipe->form == PV_TLS_FORM_NONE)
@@ -110,12 +128,17 @@ static __always_inline bool exe_tls(const struct pv_exe *known, const struct pv_
 	tls->off = recipe->off;
 	if (recipe->form == PV_TLS_FORM_OFFSET)
 		return true;
-	if (bpf_probe_read_user(&value, 8, (void *)(bias + recipe->slot)) || !value)
+	if (recipe->form == PV_TLS_FORM_DESCRIPTOR)
+		slot += sizeof(value);
+	if (bpf_probe_read_user(&value, 8, (void *)slot) || !value)
 		return false;
 	if (recipe->form == PV_TLS_FORM_OFFSET_SLOT) {
 		tls->off = value;
 		return true;
 	}
+	tls->dtv_stride = known->dtv_stride;
+	if (recipe->form == PV_TLS_FORM_DESCRIPTOR)
+		return exe_descriptor(value, tls);
 	/* As in user/py/runtime.c, runtime_static_block(). */
 	if (known->l_tls_offset && known->l_tls_modid &&
 	    !bpf_probe_read_user(&module, 8, (void *)(at + known->l_tls_modid)) &&
@@ -125,7 +148,6 @@ static __always_inline bool exe_tls(const struct pv_exe *known, const struct pv_
 		return true;
 	}
 	tls->kind = PV_TLS_DTV;
-	tls->dtv_stride = known->dtv_stride;
 	tls->module = value;
 	return true;
 }

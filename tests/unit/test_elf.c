@@ -115,7 +115,7 @@ static void exercise(int fd)
 		elf__is_program(elf);
 		elf__build_id(elf, id, sizeof(id));
 		elf__has_relocation(elf, 0x1000, 7);
-		elf__find_relocation(elf, 16, &vaddr);
+		elf__find_relocation(elf, 16, 0, &vaddr);
 		elf__free(elf);
 	}
 	assert_int_equal(py_file_inspect(fd, &file), 0);
@@ -236,8 +236,8 @@ static void test_no_sections(void **state)
 		assert_memory_equal(&a, &b, sizeof(a));
 	}
 	type = header->e_machine == EM_X86_64 ? R_X86_64_TPOFF64 : R_AARCH64_TLS_TPREL;
-	assert_int_equal(elf__find_relocation(full, type, &relocation), 0);
-	assert_int_equal(elf__find_relocation(elf, type, &bare_relocation), 0);
+	assert_int_equal(elf__find_relocation(full, type, 0, &relocation), 0);
+	assert_int_equal(elf__find_relocation(elf, type, 0, &bare_relocation), 0);
 	assert_int_equal(relocation, bare_relocation);
 	elf__free(elf);
 	elf__free(full);
@@ -364,36 +364,95 @@ static int decode_aarch64(const uint32_t *insns, size_t cnt, struct py_tls_recip
 	int err;
 
 	memcpy(exact, insns, cnt * sizeof(*insns));
-	err = py_tls_decode_aarch64(exact, cnt * sizeof(*insns), recipe);
+	err = py_tls_decode_aarch64(exact, cnt * sizeof(*insns), 0x2f21c0, recipe);
 	free(exact);
 	return err;
+}
+
+/* Less than the function, and the function with an instruction that is none, are refused. */
+static void expect_aarch64(const uint32_t *insns, size_t cnt, enum py_tls_form form, uint64_t slot,
+                           int64_t off)
+{
+	struct py_tls_recipe recipe;
+	uint32_t broken[16];
+
+	assert_int_equal(decode_aarch64(insns, cnt, &recipe), 0);
+	assert_int_equal(recipe.form, form);
+	assert_int_equal(recipe.slot, slot);
+	assert_int_equal(recipe.off, off);
+	for (size_t i = 0; i < cnt; i++) {
+		assert_int_equal(decode_aarch64(insns, i, &recipe), -ENOENT);
+		memcpy(broken, insns, cnt * sizeof(*insns));
+		broken[i] = 0;
+		assert_int_equal(decode_aarch64(broken, cnt, &recipe), -ENOENT);
+		assert_int_equal(recipe.form, PY_TLS_NONE);
+	}
 }
 
 static void test_tls_decode_aarch64(void **state)
 {
 	/* 3.14, Debian: bti c; mrs x0, tpidr_el0; nop; add x0, x0, #0x18; ldr x0, [x0]; ret */
-	uint32_t debian[] = {
-		0xd503245f, 0xd53bd040, 0xd503201f, 0x91006000, 0xf9400000, 0xd65f03c0
+	const uint32_t program[] = {
+		0xd503245f, 0xd53bd040, 0xd503201f, 0x91006000, 0xf9400000, 0xd65f03c0,
 	};
 	/* mrs x0, tpidr_el0; add x0, x0, #1, lsl #12; ldr x0, [x0, #8]; ret */
 	const uint32_t far[] = { 0xd53bd040, 0x91400400, 0xf9400400, 0xd65f03c0 };
+	/* gcc -ftls-model=initial-exec: adrp, ldr x0, [x0, #4032]; mrs x1; ldr x0, [x1, x0]; ret */
+	const uint32_t initial[] = {
+		0xf00000e0, 0xf947e000, 0xd53bd041, 0xf8606820, 0xd65f03c0,
+	};
 	struct py_tls_recipe recipe;
 
 	(void)state;
-	assert_int_equal(decode_aarch64(debian, 6, &recipe), 0);
-	assert_int_equal(recipe.form, PY_TLS_STATIC);
-	assert_int_equal(recipe.off, 0x18);
-	assert_int_equal(decode_aarch64(far, 4, &recipe), 0);
-	assert_int_equal(recipe.off, 0x1008);
-	/* One instruction less is not the function any more, nor is one that is another. */
-	for (size_t cnt = 0; cnt < 6; cnt++)
-		assert_int_equal(decode_aarch64(debian, cnt, &recipe), -ENOENT);
-	for (size_t i = 0; i < 6; i++) {
-		debian[i] ^= 1; /* another register, or no such instruction */
-		assert_int_equal(decode_aarch64(debian, 6, &recipe), -ENOENT);
-		assert_int_equal(recipe.form, PY_TLS_NONE);
-		debian[i] ^= 1;
-	}
+	expect_aarch64(program, 6, PY_TLS_STATIC, 0, 0x18);
+	expect_aarch64(far, 4, PY_TLS_STATIC, 0, 0x1008);
+	expect_aarch64(initial, 5, PY_TLS_STATIC_SLOT, 0x2f2000 + 0x1f000 + 4032, 0);
+	/* The variable's address, and what no thread has of its own. */
+	assert_int_equal(decode_aarch64((const uint32_t[]){ 0xd53bd040, 0x91006000, 0xd65f03c0 }, 3,
+	                                &recipe),
+	                 -ENOENT);
+	assert_int_equal(decode_aarch64((const uint32_t[]){ 0xf00000e0, 0xf947e000, 0xd65f03c0 }, 3,
+	                                &recipe),
+	                 -ENOENT);
+}
+
+/* libpython3.13 of Debian sid and what gcc -O0 and clang make of the same. */
+static void test_tls_decode_descriptor(void **state)
+{
+	/* paciasp; mrs x1; stp; mov x29, sp; adrp x0, 6e1000; ldr x2, [x0, #200]; add x0, x0, #200;
+	 * blr x2; ldr x0, [x1, x0]; ldp; autiasp; ret */
+	const uint32_t debian[] = {
+		0xd503233f, 0xd53bd041, 0xa9bf7bfd, 0x910003fd, 0xf0001f60, 0xf9406402,
+		0x91032000, 0xd63f0040, 0xf8606820, 0xa8c17bfd, 0xd50323bf, 0xd65f03c0,
+	};
+	/* stp; mov; adrp; ldr x1, [x0, #32]; add; blr x1; mrs x1; add x0, x1, x0; ldr x0, [x0]; … */
+	const uint32_t gcc[] = {
+		0xa9bf7bfd, 0x910003fd, 0x90000100, 0xf9401001, 0x91008000, 0xd63f0020,
+		0xd53bd041, 0x8b000020, 0xf9400000, 0xa8c17bfd, 0xd65f03c0,
+	};
+	/* stp; mov; adrp; ldr x1, [x0]; add; blr x1; mrs x8; ldr x0, [x8, x0]; ldp; ret */
+	const uint32_t clang[] = {
+		0xa9bf7bfd, 0x910003fd, 0x90000000, 0xf9400001, 0x91000000,
+		0xd63f0020, 0xd53bd048, 0xf8606900, 0xa8c17bfd, 0xd65f03c0,
+	};
+	uint32_t other[12];
+	struct py_tls_recipe recipe;
+
+	(void)state;
+	expect_aarch64(debian, 12, PY_TLS_DESCRIPTOR, 0x6e10c8, 0);
+	expect_aarch64(gcc, 11, PY_TLS_DESCRIPTOR, 0x2f2000 + 0x20000 + 32, 0);
+	expect_aarch64(clang, 10, PY_TLS_DESCRIPTOR, 0x2f2000, 0);
+	/* A function is called that is not the descriptor's, or with another argument. */
+	memcpy(other, debian, sizeof(other));
+	other[5] += 1 << 10;
+	assert_int_equal(decode_aarch64(other, 12, &recipe), -ENOENT);
+	memcpy(other, debian, sizeof(other));
+	other[7] += 1 << 5;
+	assert_int_equal(decode_aarch64(other, 12, &recipe), -ENOENT);
+	/* What it returns is added to something else than the thread pointer. */
+	memcpy(other, debian, sizeof(other));
+	other[1] += 1;
+	assert_int_equal(decode_aarch64(other, 12, &recipe), -ENOENT);
 }
 
 static void test_tls_decode(void **state)
@@ -471,6 +530,7 @@ int main(void)
 		cmocka_unit_test(test_sparse),
 		cmocka_unit_test(test_tls_decode),
 		cmocka_unit_test(test_tls_decode_aarch64),
+		cmocka_unit_test(test_tls_decode_descriptor),
 		cmocka_unit_test(test_tls_decode_refuses),
 	};
 

@@ -308,22 +308,40 @@ struct elf_table {
 	Elf_Data *data;
 	uint64_t cnt;
 	size_t strings; /* for elf_string() */
+	size_t next;    /* table of relocations, where the dynamic segment tells of them */
 };
+
+/* Of the two tables of relocations, each maybe missing, the next; the second has those of the PLT. */
+static bool elf_dynamic_relocations(struct elf *elf, struct elf_table *table)
+{
+	static const struct {
+		int64_t at, len;
+	} tags[] = { { DT_RELA, DT_RELASZ }, { DT_JMPREL, DT_PLTRELSZ } };
+	size_t size = elf__is_64(elf) ? sizeof(Elf64_Rela) : sizeof(Elf32_Rela);
+
+	while (table->next < sizeof(tags) / sizeof(tags[0])) {
+		size_t i = table->next++;
+		uint64_t len = elf_dynamic_value(elf, tags[i].len);
+
+		table->cnt = len / size;
+		table->data = elf_chunk(elf, elf_dynamic_value(elf, tags[i].at), len, ELF_T_RELA);
+		if (table->data)
+			return true;
+	}
+	return false;
+}
 
 /* The one table of @type that the dynamic segment tells of. */
 static bool elf_dynamic_table(struct elf *elf, uint32_t type, struct elf_table *table)
 {
 	bool is_64 = elf__is_64(elf);
 
+	if (type == SHT_RELA)
+		return elf_dynamic_relocations(elf, table);
 	if (table->data)
 		return false;
 	if (type == SHT_DYNAMIC) {
 		table->data = elf->dynamic;
-	} else if (type == SHT_RELA) {
-		uint64_t len = elf_dynamic_value(elf, DT_RELASZ);
-
-		table->cnt = len / (is_64 ? sizeof(Elf64_Rela) : sizeof(Elf32_Rela));
-		table->data = elf_chunk(elf, elf_dynamic_value(elf, DT_RELA), len, ELF_T_RELA);
 	} else if (type == SHT_DYNSYM) {
 		table->cnt = elf_dynamic_symbol_cnt(elf);
 		if (table->cnt > ELF_TABLE_MAX)
@@ -450,6 +468,7 @@ static bool elf_each_relocation(struct elf *elf, bool (*fn)(void *ctx, const GEl
 
 struct elf_relocation_query {
 	uint64_t vaddr;
+	int64_t addend;
 	uint32_t type;
 };
 
@@ -464,7 +483,8 @@ static bool elf_relocation_own(void *ctx, const GElf_Rela *rela)
 {
 	struct elf_relocation_query *query = ctx;
 
-	if (GELF_R_TYPE(rela->r_info) != query->type || GELF_R_SYM(rela->r_info))
+	if (GELF_R_TYPE(rela->r_info) != query->type || GELF_R_SYM(rela->r_info) ||
+	    rela->r_addend != query->addend)
 		return false;
 	query->vaddr = rela->r_offset;
 	return true;
@@ -477,9 +497,9 @@ bool elf__has_relocation(struct elf *elf, uint64_t vaddr, uint32_t type)
 	return elf_each_relocation(elf, elf_relocation_is, &query);
 }
 
-int elf__find_relocation(struct elf *elf, uint32_t type, uint64_t *vaddr)
+int elf__find_relocation(struct elf *elf, uint32_t type, int64_t addend, uint64_t *vaddr)
 {
-	struct elf_relocation_query query = { .type = type };
+	struct elf_relocation_query query = { .type = type, .addend = addend };
 
 	if (!elf_each_relocation(elf, elf_relocation_own, &query))
 		return -ENOENT;

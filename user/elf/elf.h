@@ -76,8 +76,9 @@ int elf__read(const struct elf *elf, uint64_t vaddr, void *out, size_t len);
 
 /* Is there a relocation of @type (R_*) at @vaddr in the dynamic relocation tables? */
 bool elf__has_relocation(struct elf *elf, uint64_t vaddr, uint32_t type);
-/* The place of a relocation of @type without a symbol (the module itself); 0 or -ENOENT. */
-int elf__find_relocation(struct elf *elf, uint32_t type, uint64_t *vaddr);
+/* The place of a relocation of @type without a symbol (the module itself) and with that addend; 0 or
+ * -ENOENT. */
+int elf__find_relocation(struct elf *elf, uint32_t type, int64_t addend, uint64_t *vaddr);
 
 /* Does a DT_NEEDED entry start with @prefix? */
 bool elf__needs(struct elf *elf, const char *prefix);

@@ -161,12 +161,42 @@ static bool runtime_static_block(const struct runtime_scan *scan,
 	return false;
 }
 
+/*
+ * glibc sysdeps/aarch64/dl-tlsdesc.h (struct tlsdesc, struct tlsdesc_dynamic_arg), musl
+ * ldso/dynlink.c (do_relocs, REL_TLSDESC). 0 or negative errno; may decide the state.
+ */
+static int runtime_descriptor(const struct runtime_scan *scan, uint64_t value, struct pv_tls *tls,
+                              struct py_runtime *runtime)
+{
+	uint64_t index[2]; /* module, offset */
+	int err;
+
+	if (value < PV_TLS_OFFSET_MAX) {
+		*tls = (struct pv_tls){ .kind = PV_TLS_STATIC, .off = (int64_t)value };
+		return 0;
+	}
+	err = mem_read(scan->pid, value, index, sizeof(index));
+	if (err && err != -EFAULT)
+		return err;
+	/* Up to glibc 2.33 it may be set up when it is first used, and is something else before. */
+	if (err || !index[0] || index[0] > PV_TLS_MODULE_MAX || index[1] > PV_TLS_OFFSET_MAX)
+		undecided(runtime, "the descriptor of thread-local storage is not set up yet");
+	else if (!scan->libc.file)
+		unsupported(runtime, "the C library is neither glibc nor musl");
+	else
+		*tls = (struct pv_tls){ .kind = PV_TLS_DTV,
+			                .dtv_stride = scan->libc.file->libc.dtv_stride,
+			                .module = (uint32_t)index[0],
+			                .off = (int64_t)index[1] };
+	return 0;
+}
+
 /* Turn a recipe into what holds for this process. 0 or negative errno; may decide the state. */
 static int runtime_tls(const struct runtime_scan *scan, const struct runtime_mapped *python,
                        const struct py_tls_recipe *recipe, struct pv_tls *tls,
                        struct py_runtime *runtime)
 {
-	uint64_t value = 0;
+	uint64_t value = 0, slot = python->bias + recipe->slot;
 	int64_t block;
 	int err;
 
@@ -177,14 +207,18 @@ static int runtime_tls(const struct runtime_scan *scan, const struct runtime_map
 		*tls = (struct pv_tls){ .kind = PV_TLS_STATIC, .off = recipe->off };
 		return 0;
 	}
-	err = mem_read(scan->pid, python->bias + recipe->slot, &value, sizeof(value));
+	if (recipe->form == PY_TLS_DESCRIPTOR)
+		slot += sizeof(value); /* the first word is a function */
+	err = mem_read(scan->pid, slot, &value, sizeof(value));
 	if (err && err != -EFAULT)
 		return err;
 	if (!value) {
 		undecided(runtime, "thread-local storage is not set up yet");
 	} else if (recipe->form == PY_TLS_STATIC_SLOT) {
 		*tls = (struct pv_tls){ .kind = PV_TLS_STATIC, .off = (int64_t)value };
-	} else if (value > UINT32_MAX || value > 1u << 20) {
+	} else if (recipe->form == PY_TLS_DESCRIPTOR) {
+		return runtime_descriptor(scan, value, tls, runtime);
+	} else if (value > PV_TLS_MODULE_MAX) {
 		unsupported(runtime, "thread-local storage module %llu cannot be",
 		            (unsigned long long)value);
 	} else if (!scan->libc.file) {
@@ -251,6 +285,7 @@ static struct pv_tls_recipe runtime_recipe(const struct py_tls_recipe *from)
 		[PY_TLS_STATIC] = PV_TLS_FORM_OFFSET,
 		[PY_TLS_STATIC_SLOT] = PV_TLS_FORM_OFFSET_SLOT,
 		[PY_TLS_MODULE] = PV_TLS_FORM_MODULE_SLOT,
+		[PY_TLS_DESCRIPTOR] = PV_TLS_FORM_DESCRIPTOR,
 	};
 
 	return (struct pv_tls_recipe){ .form = forms[from->form],

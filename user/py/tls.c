@@ -160,55 +160,21 @@ int py_tls_decode_x86_64(const uint8_t *bytes, size_t len, uint64_t vaddr,
 	return -ENOENT;
 }
 
-/* Instructions of aarch64; Rd is x0 throughout. */
-#define A64_BTI_C       0xd503245fu
-#define A64_PACIASP     0xd503233fu
-#define A64_NOP         0xd503201fu
-#define A64_MRS_TP      0xd53bd040u /* mrs x0, tpidr_el0 */
-#define A64_ADD         0x91000000u /* add x0, x0, #imm12 [, lsl #12] */
-#define A64_ADD_MASK    0xff8003ffu
-#define A64_LDR         0xf9400000u /* ldr x0, [x0, #imm12 * 8] */
-#define A64_LDR_MASK    0xffc003ffu
-#define A64_RET         0xd65f03c0u
-#define A64_IMM12(insn) ((insn) >> 10 & 0xfff)
-
-int py_tls_decode_aarch64(const uint8_t *bytes, size_t len, struct py_tls_recipe *recipe)
-{
-	bool pointer = false, loaded = false;
-	int64_t off = 0;
-	uint32_t insn;
-
-	*recipe = (struct py_tls_recipe){ 0 };
-	for (size_t i = 0; i + sizeof(insn) <= len; i += sizeof(insn)) {
-		memcpy(&insn, bytes + i, sizeof(insn));
-		if (insn == A64_NOP || (!pointer && (insn == A64_BTI_C || insn == A64_PACIASP))) {
-			continue;
-		} else if (!pointer && insn == A64_MRS_TP) {
-			pointer = true;
-		} else if (pointer && !loaded && (insn & A64_ADD_MASK) == A64_ADD) {
-			off += (int64_t)A64_IMM12(insn) << (insn >> 22 & 1 ? 12 : 0);
-		} else if (pointer && !loaded && (insn & A64_LDR_MASK) == A64_LDR) {
-			off += A64_IMM12(insn) * 8;
-			loaded = true;
-		} else if (loaded && insn == A64_RET) {
-			*recipe = (struct py_tls_recipe){ .form = PY_TLS_STATIC, .off = off };
-			return 0;
-		} else {
-			break;
-		}
-	}
-	return -ENOENT;
-}
-
 /* A slot must be what the dynamic linker fills in for this purpose, or the decoding was wrong. */
 static int tls_check_slot(struct elf *elf, struct py_tls_recipe *recipe, bool with_offset)
 {
+	bool aarch64 = elf__machine(elf) == EM_AARCH64;
 	uint64_t off;
 
+	if (recipe->form == PY_TLS_STATIC)
+		return aarch64 && !elf__is_program(elf) ? -ENOENT : 0;
 	if (recipe->form == PY_TLS_STATIC_SLOT)
-		return elf__has_relocation(elf, recipe->slot, R_X86_64_TPOFF64) ? 0 : -ENOENT;
-	if (recipe->form != PY_TLS_MODULE)
-		return 0;
+		return elf__has_relocation(elf, recipe->slot,
+		                           aarch64 ? R_AARCH64_TLS_TPREL : R_X86_64_TPOFF64)
+		               ? 0
+		               : -ENOENT;
+	if (recipe->form == PY_TLS_DESCRIPTOR)
+		return elf__has_relocation(elf, recipe->slot, R_AARCH64_TLSDESC) ? 0 : -ENOENT;
 	if (!elf__has_relocation(elf, recipe->slot, R_X86_64_DTPMOD64))
 		return -ENOENT;
 	if (!with_offset)
@@ -226,7 +192,8 @@ static int tls_from_accessor(struct elf *elf, const char *name, struct py_tls_re
 	struct elf_symbol symbol = { .name = name };
 	uint8_t code[TLS_CODE_MAX] = { 0 };
 	size_t len = sizeof(code);
-	bool with_offset;
+	bool with_offset = false;
+	int err = -ENOENT;
 
 	if (!elf__symbols(elf, false, &symbol, 1) || symbol.type != STT_FUNC)
 		return -ENOENT;
@@ -234,12 +201,11 @@ static int tls_from_accessor(struct elf *elf, const char *name, struct py_tls_re
 		len = (size_t)symbol.size;
 	if (elf__read(elf, symbol.value, code, len))
 		return -ENOENT;
-	if (elf__machine(elf) == EM_AARCH64 && elf__is_program(elf))
-		return py_tls_decode_aarch64(code, len, recipe);
-	if (elf__machine(elf) != EM_X86_64 ||
-	    py_tls_decode_x86_64(code, len, symbol.value, recipe, &with_offset))
-		return -ENOENT;
-	return tls_check_slot(elf, recipe, with_offset);
+	if (elf__machine(elf) == EM_AARCH64)
+		err = py_tls_decode_aarch64(code, len, symbol.value, recipe);
+	else if (elf__machine(elf) == EM_X86_64)
+		err = py_tls_decode_x86_64(code, len, symbol.value, recipe, &with_offset);
+	return err ? err : tls_check_slot(elf, recipe, with_offset);
 }
 
 /* The symbol's value is its offset in the TLS image of the file. */
@@ -263,6 +229,11 @@ static int tls_from_symbol(struct elf *elf, const char *variable, struct py_tls_
 		};
 		return 0;
 	}
+	if (elf__machine(elf) == EM_AARCH64) {
+		*recipe = (struct py_tls_recipe){ .form = PY_TLS_DESCRIPTOR };
+		return elf__find_relocation(elf, R_AARCH64_TLSDESC, (int64_t)symbol.value,
+		                            &recipe->slot);
+	}
 	if (elf__machine(elf) != EM_X86_64)
 		return -ENOENT;
 	if (elf__is_program(elf)) {
@@ -274,7 +245,7 @@ static int tls_from_symbol(struct elf *elf, const char *variable, struct py_tls_
 		return 0;
 	}
 	*recipe = (struct py_tls_recipe){ .form = PY_TLS_MODULE, .off = (int64_t)symbol.value };
-	return elf__find_relocation(elf, R_X86_64_DTPMOD64, &recipe->slot);
+	return elf__find_relocation(elf, R_X86_64_DTPMOD64, 0, &recipe->slot);
 }
 
 int py_tls_recipe(struct elf *elf, const char *variable, const char *const *accessors,

@@ -19,6 +19,7 @@ enum py_tls_form {
 	PY_TLS_STATIC,      /* off: from the thread pointer */
 	PY_TLS_STATIC_SLOT, /* the i64 at slot: from the thread pointer (initial-exec) */
 	PY_TLS_MODULE,      /* the u64 at slot: module id; off: inside the module's block */
+	PY_TLS_DESCRIPTOR,  /* slot: a TLS descriptor of two words */
 };
 
 struct py_tls_recipe {
@@ -38,7 +39,8 @@ int py_tls_recipe(struct elf *elf, const char *variable, const char *const *acce
 int py_tls_decode_x86_64(const uint8_t *code, size_t len, uint64_t vaddr,
                          struct py_tls_recipe *recipe, bool *with_offset);
 
-/* The same of aarch64 code, of a variable of the program itself only (local exec). */
-int py_tls_decode_aarch64(const uint8_t *code, size_t len, struct py_tls_recipe *recipe);
+/* The same of aarch64 code. PY_TLS_STATIC holds for a variable of the program itself only. */
+int py_tls_decode_aarch64(const uint8_t *code, size_t len, uint64_t vaddr,
+                          struct py_tls_recipe *recipe);
 
 #endif
