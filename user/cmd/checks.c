@@ -295,6 +295,7 @@ static void look_probe(struct finding *finding)
 {
 	char what[sizeof(finding->what)] = "";
 	int err = kern_probe(finding->types, what, sizeof(what));
+	struct refusal refusal;
 
 	if (!err) {
 		found(finding, CHECK_OK, "loaded, attached and ticking");
@@ -302,7 +303,8 @@ static void look_probe(struct finding *finding)
 	}
 	finding->is_kernel = err == -ENOTSUP || err == -EINVAL;
 	found(finding, CHECK_MISSING, "%s", *what ? what : strerror(-err));
-	if (err == -EPERM)
+	/* Of other causes the sentence has the remedy itself. */
+	if (err == -EPERM && refusal_caps(&refusal))
 		mend_by_privilege(finding);
 }
 
@@ -313,8 +315,7 @@ const struct check checks[] = {
 	{ "kernel type data (BTF)", look_btf,
 	  "It tells the programs where this kernel keeps what." },
 	{ "bpf() system call", look_bpf, "The sampler is a BPF program." },
-	{ "bpf_jit_enable", look_jit,
-	  "The kernel compiles the programs, or interprets a part of them." },
+	{ "bpf_jit_enable", look_jit, "With it the kernel compiles the programs." },
 	{ "perf_event_open()", look_perf, "A perf event on each CPU is the timer." },
 	{ "perf_event_paranoid", look_paranoid, "Says who may watch whole CPUs." },
 	{ "perf_event_max_sample_rate", look_rate,

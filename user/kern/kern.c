@@ -201,6 +201,7 @@ struct kern *kern__open(const struct kern_opts *opts, char *what, size_t what_le
 {
 	struct kern *kern = calloc(1, sizeof(*kern));
 	const char *step = "load the BPF programs";
+	struct refusal refusal;
 	int err;
 
 	if (!kern) {
@@ -219,7 +220,8 @@ struct kern *kern__open(const struct kern_opts *opts, char *what, size_t what_le
 		kern->types = opts->types;
 	libbpf_set_strict_mode(LIBBPF_STRICT_ALL);
 	libbpf_set_print(kern_log);
-	err = kern_load(kern, opts);
+	/* Some kernels would interpret the programs, at a multiple of what a tick may cost. */
+	err = refusal_jit(&refusal) ? -EPERM : kern_load(kern, opts);
 	if (!err) {
 		step = "list the processes";
 		err = kern_note_reader(kern);

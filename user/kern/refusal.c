@@ -201,7 +201,8 @@ bool refusal_jit(struct refusal *refusal)
 
 	if (!read_number(JIT_PATH, &enabled) || enabled)
 		return false;
-	say(refusal, "net.core.bpf_jit_enable is 0: the programs need the compiler");
+	say(refusal, "net.core.bpf_jit_enable is 0: the kernel compiles no programs, and "
+	             "interpreted ones are too slow for a timer");
 	mend(refusal, "sudo sysctl -w net.core.bpf_jit_enable=1");
 	return true;
 }
