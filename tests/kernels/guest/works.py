@@ -13,6 +13,7 @@ import os
 import re
 import resource
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -299,10 +300,10 @@ def paranoid(_):
     """perf_event_paranoid at 3 and 4"""
     for level in (3, 4):
         write(PARANOID, level)
-        Asked().works()
         # Debian's own patch: from 3 on CAP_SYS_ADMIN is asked for.
         Asked(five()).refused(5, f'kernel.perf_event_paranoid is {level}',
                               'sysctl -w kernel.perf_event_paranoid=2')
+    Asked().works()
     write(PARANOID, 2)
 
 
@@ -310,7 +311,11 @@ def paranoid(_):
 def no_compiler(_):
     """bpf_jit_enable at 0"""
     path = '/proc/sys/net/core/bpf_jit_enable'
-    write(path, 0)
+    try:
+        write(path, 0)
+    except OSError as error:  # a kernel without an interpreter
+        assert error.errno == errno.EINVAL
+        return
     try:
         Asked().refused(5, 'net.core.bpf_jit_enable is 0', 'sysctl -w net.core.bpf_jit_enable=1')
     finally:
@@ -364,6 +369,8 @@ def main():
     chosen = [(name, function) for name, function, few in TESTS
               if (few or which == 'all') and re.search(word, name)]
     os.chdir('/tmp')
+    # Ignored by those who are started, too: targets end themselves, but not before a slow test.
+    signal.signal(signal.SIGALRM, signal.SIG_IGN)
     write(PARANOID, 2)  # Debian's is 3, for which there is a test of its own
     print(f'# {os.uname().release} {os.uname().machine}, Python {PYTHON.version}', flush=True)
     print(f'1..{len(chosen)}', flush=True)
