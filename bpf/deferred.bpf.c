@@ -9,6 +9,7 @@
 #include "bpf/deferred.bpf.h"
 #include "bpf/emit.bpf.h"
 #include "bpf/pystate.bpf.h"
+#include "bpf/usermem.bpf.h"
 
 /* Slots that are tried for a free one. */
 #define SLOT_TRIES 8
@@ -59,6 +60,15 @@ struct round_ctx {
 	const struct pv_layout *layout;
 };
 
+static __always_inline long read_waiting(void *to, __u32 len, const void *from)
+{
+	long err = bpf_copy_from_user(to, len, from);
+
+	if (USER_TAGS && err && (__u64)from >> USER_TAG_SHIFT)
+		err = bpf_copy_from_user(to, len, user_untagged(from));
+	return err;
+}
+
 /* Wait for what the walk before did not find, and walk again. 1: that is all there is. */
 static long one_round(__u32 index, void *data)
 {
@@ -75,7 +85,7 @@ static long one_round(__u32 index, void *data)
 		len = walk->faults.at[i].len;
 		if (len > sizeof(ctx->slot->bytes))
 			len = sizeof(ctx->slot->bytes);
-		came |= !bpf_copy_from_user(ctx->slot->bytes, len, (void *)walk->faults.at[i].addr);
+		came |= !read_waiting(ctx->slot->bytes, len, (void *)walk->faults.at[i].addr);
 	}
 	if (!came)
 		return 1;

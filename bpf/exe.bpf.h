@@ -11,6 +11,7 @@
 
 #include "bpf/compat.bpf.h"
 #include "bpf/maps.bpf.h"
+#include "bpf/usermem.bpf.h"
 
 /* Loaded objects that are looked at for libpython: it is one of the first. */
 #define EXE_LINK_MAP_MAX 16
@@ -83,14 +84,14 @@ static __always_inline __u64 exe_find_library(const struct pv_proc *proc,
 	__u64 debug = 0, at = 0, head[2];
 
 	/* struct r_debug { int r_version; struct link_map *r_map; ... } */
-	if (bpf_probe_read_user(&debug, 8, (void *)(proc->exe_bias + known->debug_slot)) ||
-	    !debug || bpf_probe_read_user(&at, 8, (void *)(debug + 8)))
+	if (user_read(&debug, 8, (void *)(proc->exe_bias + known->debug_slot)) || !debug ||
+	    user_read(&at, 8, (void *)(debug + 8)))
 		return 0;
 	for (int i = 0; i < EXE_LINK_MAP_MAX && at; i++, at = map->l_next) {
-		if (bpf_probe_read_user(map, sizeof(*map), (void *)at))
+		if (user_read(map, sizeof(*map), (void *)at))
 			return 0;
 		if (map->l_ld - map->l_addr == known->dynamic &&
-		    !bpf_probe_read_user(head, sizeof(head), (void *)map->l_ld) &&
+		    !user_read(head, sizeof(head), (void *)map->l_ld) &&
 		    head[0] == known->dynamic_head[0] && head[1] == known->dynamic_head[1])
 			return at;
 	}
@@ -106,7 +107,7 @@ static __always_inline bool exe_descriptor(__u64 value, struct pv_tls *tls)
 		tls->off = value;
 		return true;
 	}
-	if (bpf_probe_read_user(index, sizeof(index), (void *)value) || !index[0] ||
+	if (user_read(index, sizeof(index), (void *)value) || !index[0] ||
 	    index[0] > PV_TLS_MODULE_MAX || index[1] > PV_TLS_OFFSET_MAX)
 		return false;
 	tls->kind = PV_TLS_DTV;
@@ -130,7 +131,7 @@ static __always_inline bool exe_tls(const struct pv_exe *known, const struct pv_
 		return true;
 	if (recipe->form == PV_TLS_FORM_DESCRIPTOR)
 		slot += sizeof(value);
-	if (bpf_probe_read_user(&value, 8, (void *)slot) || !value)
+	if (user_read(&value, 8, (void *)slot) || !value)
 		return false;
 	if (recipe->form == PV_TLS_FORM_OFFSET_SLOT) {
 		tls->off = value;
@@ -141,9 +142,9 @@ static __always_inline bool exe_tls(const struct pv_exe *known, const struct pv_
 		return exe_descriptor(value, tls);
 	/* As in user/py/runtime.c, runtime_static_block(). */
 	if (known->l_tls_offset && known->l_tls_modid &&
-	    !bpf_probe_read_user(&module, 8, (void *)(at + known->l_tls_modid)) &&
-	    !bpf_probe_read_user(&offset, 8, (void *)(at + known->l_tls_offset)) &&
-	    module == value && offset && offset < EXE_TLS_OFFSET_MAX) {
+	    !user_read(&module, 8, (void *)(at + known->l_tls_modid)) &&
+	    !user_read(&offset, 8, (void *)(at + known->l_tls_offset)) && module == value &&
+	    offset && offset < EXE_TLS_OFFSET_MAX) {
 		tls->off -= offset;
 		return true;
 	}

@@ -16,6 +16,7 @@
 #include "bpf/compat.bpf.h"
 #include "bpf/emit.bpf.h"
 #include "bpf/exe.bpf.h"
+#include "bpf/usermem.bpf.h"
 
 /* A second runtime goes where the first one goes. */
 static __always_inline void seconds_copy(__u32 from_tgid, const struct pv_proc_id *to)
@@ -124,7 +125,7 @@ static __always_inline void emit_exec(struct task_struct *task, const struct pv_
 	event->lost_cnt = lost_cnt;
 	if (len > PV_CMDLINE_MAX)
 		len = PV_CMDLINE_MAX;
-	if (bpf_probe_read_user(scratch->out + sizeof(*event), len, (void *)start))
+	if (user_read(scratch->out + sizeof(*event), len, (void *)start))
 		len = 0;
 	len &= PV_CMDLINE_MAX;
 	event->cmdline_len = len;

@@ -7,6 +7,7 @@
 #include "bpf/fingerprint.h"
 #include "bpf/pystack.bpf.h"
 #include "bpf/symbols.bpf.h"
+#include "bpf/usermem.bpf.h"
 
 #define STEP_MORE 0
 #define STEP_OVER 1
@@ -96,7 +97,7 @@ static __always_inline int frame_read(struct pv_walk *walk, const struct pv_layo
 	walk->window.start = addr - back;
 	walk->window.len = 0;
 	walk->window.at = back;
-	if (bpf_probe_read_user(walk->window.bytes, back + len, (void *)(addr - back)))
+	if (user_read(walk->window.bytes, back + len, (void *)(addr - back)))
 		return -1;
 	walk->window.len = back + len;
 	return 0;
@@ -107,7 +108,7 @@ static __always_inline int code_read(struct pv_walk *walk, __u64 code, __u32 off
 {
 	if (off > PV_CODE_READ_MAX || len > PV_CODE_READ_MAX - off)
 		return -1;
-	return bpf_probe_read_user(walk->code_head + off, len, (void *)(code + off));
+	return user_read(walk->code_head + off, len, (void *)(code + off));
 }
 
 /* Is there a code object at @code? */
@@ -132,13 +133,13 @@ static __always_inline int code_fingerprint(struct pv_walk *walk, const struct p
 
 	if (off > PV_CODE_READ_MAX - PV_FP_BYTES)
 		return -1;
-	if (bpf_probe_read_user(walk->code_head + off, PV_FP_BYTES, (void *)(code + off))) {
+	if (user_read(walk->code_head + off, PV_FP_BYTES, (void *)(code + off))) {
 		fault(walk, code + off, PV_FP_BYTES);
 		return -1;
 	}
 	if (layout->code.fp_str != PV_NO_FIELD) {
 		str = code_u64(walk, layout->code.fp_str) + layout->str.hash;
-		if (bpf_probe_read_user(&hash, sizeof(hash), (void *)str)) {
+		if (user_read(&hash, sizeof(hash), (void *)str)) {
 			fault(walk, str, sizeof(hash));
 			return -1;
 		}
@@ -174,11 +175,11 @@ static __always_inline __u64 bytecode_start(struct pv_walk *walk, const struct p
 	if (!index)
 		return start;
 	/* _PyCodeArray { Py_ssize_t size; char *entries[]; }, 3.14 Include/cpython/code.h */
-	bpf_probe_read_user(&array, sizeof(array), (void *)(code + layout->code.co_tlbc));
-	bpf_probe_read_user(&size, sizeof(size), (void *)array);
+	user_read(&array, sizeof(array), (void *)(code + layout->code.co_tlbc));
+	user_read(&size, sizeof(size), (void *)array);
 	/* A start of 0 puts every instruction out of bounds. */
 	if (index < size)
-		bpf_probe_read_user(&entry, sizeof(entry), (void *)(array + 8 + 8 * index));
+		user_read(&entry, sizeof(entry), (void *)(array + 8 + 8 * index));
 	return entry;
 }
 
@@ -221,8 +222,7 @@ static __always_inline bool is_popped(struct pv_walk *walk, const struct pv_layo
 
 	if (layout->tstate.datastack_top == PV_NO_FIELD)
 		return false;
-	bpf_probe_read_user(free, sizeof(free),
-	                    (void *)(walk->tstate + layout->tstate.datastack_top));
+	user_read(free, sizeof(free), (void *)(walk->tstate + layout->tstate.datastack_top));
 	return addr >= free[0] && addr < free[1];
 }
 
@@ -276,8 +276,8 @@ static __always_inline int record(struct pv_walk *walk, const struct pv_layout *
 static __always_inline int cframe_read(const struct pv_layout *layout, __u64 cframe, __u64 *current,
                                        __u64 *previous)
 {
-	return bpf_probe_read_user(current, 8, (void *)(cframe + layout->cframe.current_frame)) ||
-	       bpf_probe_read_user(previous, 8, (void *)(cframe + layout->cframe.previous));
+	return user_read(current, 8, (void *)(cframe + layout->cframe.current_frame)) ||
+	       user_read(previous, 8, (void *)(cframe + layout->cframe.previous));
 }
 
 static __always_inline int seek(struct pv_walk *walk, enum pv_walk_mode mode)
@@ -338,7 +338,7 @@ static __always_inline bool callee_begins_stack(struct pv_walk *walk)
 
 	if (walk->callee % WINDOW_PAGE != CHUNK_FIRST)
 		return false;
-	bpf_probe_read_user(head, sizeof(head), (void *)(walk->callee - CHUNK_FIRST));
+	user_read(head, sizeof(head), (void *)(walk->callee - CHUNK_FIRST));
 	return !head[0] && head[1] && head[1] % WINDOW_PAGE == 0;
 }
 
@@ -360,8 +360,7 @@ static __always_inline int step_entry(struct pv_walk *walk, const struct pv_layo
 			return run_failed(walk, layout);
 		walk->cframe_prev = below;
 	} else if (!previous && layout->tstate.base_frame != PV_NO_FIELD) {
-		bpf_probe_read_user(&base, sizeof(base),
-		                    (void *)(walk->tstate + layout->tstate.base_frame));
+		user_read(&base, sizeof(base), (void *)(walk->tstate + layout->tstate.base_frame));
 		/* A greenlet's does not lead there, but it has a data stack of its own, from the start. */
 		if (walk->frame != base && !callee_begins_stack(walk))
 			return over(walk, PV_CNT_TORN);
@@ -532,16 +531,15 @@ static __always_inline void epoch_begin(struct pv_walk *walk, const struct pv_la
 {
 	__u64 interp = 0, generation = 0, key;
 
-	bpf_probe_read_user(&interp, sizeof(interp),
-	                    (void *)(walk->tstate + layout->tstate.interp));
+	user_read(&interp, sizeof(interp), (void *)(walk->tstate + layout->tstate.interp));
 	walk->sample.interp = interp;
 	walk->sample.interp_id = 0;
 	if (layout->interp_id != PV_NO_FIELD)
-		bpf_probe_read_user(&walk->sample.interp_id, sizeof(walk->sample.interp_id),
-		                    (void *)(interp + layout->interp_id));
+		user_read(&walk->sample.interp_id, sizeof(walk->sample.interp_id),
+		          (void *)(interp + layout->interp_id));
 	if (layout->interp_code_generation == PV_NO_FIELD ||
-	    bpf_probe_read_user(&generation, sizeof(generation),
-	                        (void *)(interp + layout->interp_code_generation))) {
+	    user_read(&generation, sizeof(generation),
+	              (void *)(interp + layout->interp_code_generation))) {
 		walk->memo.epoch++;
 		walk->memo.key = 0;
 		return;
@@ -579,14 +577,12 @@ __hidden int pystack_begin(struct pv_walk *walk, const struct pv_layout *layout)
 	walk->window.len = 0;
 	epoch_begin(walk, layout);
 	if (layout->chain == PV_CHAIN_CFRAME) {
-		if (bpf_probe_read_user(&walk->cframe, 8,
-		                        (void *)(walk->tstate + layout->tstate.cframe)))
+		if (user_read(&walk->cframe, 8, (void *)(walk->tstate + layout->tstate.cframe)))
 			return begin_failed(walk, walk->tstate + layout->tstate.cframe);
 		if (cframe_read(layout, walk->cframe, &current, &previous))
 			return begin_failed(walk, walk->cframe);
 		walk->cframe_prev = previous;
-	} else if (bpf_probe_read_user(&current, 8,
-	                               (void *)(walk->tstate + layout->tstate.frame))) {
+	} else if (user_read(&current, 8, (void *)(walk->tstate + layout->tstate.frame))) {
 		return begin_failed(walk, walk->tstate + layout->tstate.frame);
 	}
 	walk->frame = current;

@@ -4,6 +4,7 @@
 #include <bpf/bpf_helpers.h>
 
 #include "bpf/pystate.bpf.h"
+#include "bpf/usermem.bpf.h"
 
 /* No thread has this many thread-specific keys or modules; beyond it the recipe is wrong. */
 #define TSD_KEY_MAX 1024 /* PTHREAD_KEYS_MAX */
@@ -24,7 +25,7 @@ static __always_inline __u64 read_u64(struct pv_fault *fault, __u64 addr)
 {
 	__u64 value = 0;
 
-	if (!bpf_probe_read_user(&value, sizeof(value), (void *)addr))
+	if (!user_read(&value, sizeof(value), (void *)addr))
 		return value;
 	fault->addr = addr;
 	fault->len = sizeof(value);
@@ -85,7 +86,7 @@ static __always_inline __u64 gilstate_key_read(const struct pv_proc *proc, __u64
 
 	if (!proc->autotsskey)
 		return 0;
-	if (bpf_probe_read_user(&tss, sizeof(tss), (void *)proc->autotsskey)) {
+	if (user_read(&tss, sizeof(tss), (void *)proc->autotsskey)) {
 		fault->addr = proc->autotsskey;
 		fault->len = sizeof(tss);
 		return 0;
@@ -176,7 +177,7 @@ static __always_inline bool frame_is_on_stack(const struct pv_layout *layout,
 	/* Bounded where it is used: before 5.12 the verifier forgets a bound that goes by the stack. */
 	asm volatile("" : "+r"(len));
 	len &= PV_STACK_SCAN - 1;
-	if (bpf_probe_read_user(thread->scratch, len, (void *)thread->sp))
+	if (user_read(thread->scratch, len, (void *)thread->sp))
 		return false;
 	/* Without branches, which would be as many paths for the verifier to follow. */
 	cnt = len / sizeof(__u64);

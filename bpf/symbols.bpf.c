@@ -6,6 +6,7 @@
 
 #include "bpf/emit.bpf.h"
 #include "bpf/symbols.bpf.h"
+#include "bpf/usermem.bpf.h"
 
 #define SEEN_SETS (1 << 11) /* sets of two: 64 KiB a CPU */
 
@@ -124,13 +125,12 @@ static __always_inline bool str_find(struct symbol_scratch *s, const struct pv_l
 	if (l->kind_shift == PV_NO_SHIFT) {
 		part->kind = 0;
 		part->addr = addr + l->bytes_data;
-		return !bpf_probe_read_user(&part->len, 8, (void *)(addr + l->bytes_size));
+		return !user_read(&part->len, 8, (void *)(addr + l->bytes_size));
 	}
 	/* Checked and used as one value: a reload from the map would be unchecked. */
 	asm volatile("" : "+r"(length_off), "+r"(state_off), "+r"(data_off));
 	if (length_off > sizeof(s->str) - 8 || state_off > sizeof(s->str) - 4 ||
-	    data_off > sizeof(s->str) - 8 ||
-	    bpf_probe_read_user(s->str, sizeof(s->str), (void *)addr))
+	    data_off > sizeof(s->str) - 8 || user_read(s->str, sizeof(s->str), (void *)addr))
 		return false;
 	state = *(__u32 *)(s->str + state_off);
 	part->kind = state >> (l->kind_shift & 31) & 7;
@@ -158,8 +158,7 @@ static __always_inline __u32 part_copy(struct symbol_scratch *s, const struct pa
 	len &= mask;
 	if (at > 2 * (STR_MASK + 1))
 		return 0;
-	if (len &&
-	    bpf_probe_read_user(s->out + sizeof(struct pv_symbol) + at, len, (void *)part->addr)) {
+	if (len && user_read(s->out + sizeof(struct pv_symbol) + at, len, (void *)part->addr)) {
 		RECORD(s)->flags |= PV_SYMBOL_UNREADABLE;
 		return 0;
 	}
@@ -192,8 +191,8 @@ static __always_inline void symbol_fill(struct symbol_scratch *s, const struct p
 		RECORD(s)->flags |= PV_SYMBOL_UNREADABLE;
 	}
 	part.addr = HEAD_U64(s, l->co_linetable) + layout->str.bytes_data;
-	if (bpf_probe_read_user(&part.len, 8,
-	                        (void *)(HEAD_U64(s, l->co_linetable) + layout->str.bytes_size))) {
+	if (user_read(&part.len, 8,
+	              (void *)(HEAD_U64(s, l->co_linetable) + layout->str.bytes_size))) {
 		RECORD(s)->flags |= PV_SYMBOL_UNREADABLE;
 		return;
 	}
@@ -235,7 +234,7 @@ __hidden void symbols_send(struct pv_walk *walk, const struct pv_layout *layout,
 		return;
 	}
 	len = layout->code.read_len;
-	if (len > PV_CODE_READ_MAX || bpf_probe_read_user(s->head, len, (void *)code)) {
+	if (len > PV_CODE_READ_MAX || user_read(s->head, len, (void *)code)) {
 		count(PV_CNT_SYMBOL_UNREADABLE);
 		walk->symbols_lack = 1;
 		return;

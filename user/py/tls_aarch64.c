@@ -93,7 +93,8 @@ static bool a64_step(struct a64_reg *reg, uint32_t insn, uint64_t pc)
 
 	if (a64_frame(insn))
 		return true;
-	if (a64_is(insn, 0xfffffc1f, 0xd63f0000)) { /* blr: a descriptor's keeps all registers but x0 */
+	if (a64_is(insn, 0xfffffc1f,
+	           0xd63f0000)) { /* blr: a descriptor's keeps all registers but x0 */
 		bool known = rn.kind == A64_LOADED && reg[0].kind == A64_ADDRESS &&
 		             reg[0].value == rn.value;
 
@@ -126,11 +127,11 @@ static int a64_recipe(const struct a64_reg *result, struct py_tls_recipe *recipe
 		*recipe = (struct py_tls_recipe){ .form = PY_TLS_STATIC,
 			                          .off = (int64_t)result->value };
 	else if (result->kind == A64_VARIABLE_LOADED)
-		*recipe = (struct py_tls_recipe){ .form = PY_TLS_STATIC_SLOT,
-			                          .slot = result->value };
+		*recipe =
+			(struct py_tls_recipe){ .form = PY_TLS_STATIC_SLOT, .slot = result->value };
 	else if (result->kind == A64_VARIABLE_RETURNED)
-		*recipe = (struct py_tls_recipe){ .form = PY_TLS_DESCRIPTOR,
-			                          .slot = result->value };
+		*recipe =
+			(struct py_tls_recipe){ .form = PY_TLS_DESCRIPTOR, .slot = result->value };
 	else
 		return -ENOENT;
 	return 0;
