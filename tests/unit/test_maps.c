@@ -103,6 +103,7 @@ static const int marker = 0x5ca1ab1e;
 static void test_self(void **state)
 {
 	const struct maps_entry *found = NULL;
+	struct maps_entry other;
 	struct maps maps;
 	struct stat st, self;
 	int fd;
@@ -122,6 +123,15 @@ static void test_self(void **state)
 	assert_int_equal(stat("/proc/self/exe", &self), 0);
 	assert_int_equal(st.st_ino, self.st_ino);
 	close(fd);
+	assert_int_equal(maps_stat(getpid(), found, &st), 0);
+	assert_int_equal(st.st_ino, self.st_ino);
+	assert_int_equal(st.st_dev, self.st_dev);
+	/* Another file has the path by now; an anonymous mapping has none. */
+	other = *found;
+	other.inode++;
+	assert_int_equal(maps_stat(getpid(), &other, &st), -ENOENT);
+	other.path = "[heap]";
+	assert_int_equal(maps_stat(getpid(), &other, &st), -ENOENT);
 	maps_free(&maps);
 }
 

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <linux/openat2.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -162,14 +163,28 @@ void maps_free(struct maps *maps)
  * Is this the file that is mapped? btrfs and overlayfs report an anonymous device (major 0) in one
  * of the two places, so there the inode has to do.
  */
-static bool maps_is_file(int fd, const struct maps_entry *entry)
+static bool maps_is_file(const struct stat *st, const struct maps_entry *entry)
 {
-	struct stat st;
-
-	if (fstat(fd, &st) || !S_ISREG(st.st_mode) || st.st_ino != entry->inode)
+	if (!S_ISREG(st->st_mode) || st->st_ino != entry->inode)
 		return false;
-	return (major(st.st_dev) == entry->dev_major && minor(st.st_dev) == entry->dev_minor) ||
-	       !major(st.st_dev) || !entry->dev_major;
+	return (major(st->st_dev) == entry->dev_major && minor(st->st_dev) == entry->dev_minor) ||
+	       !major(st->st_dev) || !entry->dev_major;
+}
+
+int maps_stat(pid_t pid, const struct maps_entry *entry, struct stat *st)
+{
+	char path[PATH_MAX];
+	int len;
+
+	if (entry->path[0] != '/')
+		return -ENOENT;
+	len = snprintf(path, sizeof(path), "/proc/%d/root%s", pid, entry->path);
+	if (len < 0 || (size_t)len >= sizeof(path))
+		return -ENAMETOOLONG;
+	/* A link may lead out of the process's root: then it is not this file. */
+	if (fstatat(AT_FDCWD, path, st, AT_NO_AUTOMOUNT))
+		return -errno;
+	return maps_is_file(st, entry) ? 0 : -ENOENT;
 }
 
 /* Open what the O_PATH descriptor @fd stands for, which is closed. A regular file only: opening a
@@ -181,7 +196,7 @@ static int maps_reopen(int fd, const struct maps_entry *entry)
 	struct stat st;
 	int opened;
 
-	if (fstat(fd, &st) || !S_ISREG(st.st_mode) || (entry && !maps_is_file(fd, entry))) {
+	if (fstat(fd, &st) || !S_ISREG(st.st_mode) || (entry && !maps_is_file(&st, entry))) {
 		close(fd);
 		return -ENOENT;
 	}

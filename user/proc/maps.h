@@ -8,6 +8,7 @@
 
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/stat.h>
 #include <sys/types.h>
 
 struct maps_entry {
@@ -35,6 +36,11 @@ int maps_read(pid_t pid, struct maps *maps);
 int maps_parse(char *text, struct maps *maps);
 void maps_free(struct maps *maps);
 
+/*
+ * What the file system says of the file behind @entry, without opening it: if it is still found by its path.
+ * 0, or negative errno: ask maps_open().
+ */
+int maps_stat(pid_t pid, const struct maps_entry *entry, struct stat *st);
 /*
  * Open the file behind @entry: /proc/PID/map_files first (right even if deleted or replaced), then
  * /proc/PID/root + path and /proc/PID/exe if device and inode are those mapped. fd or negative errno.

@@ -91,41 +91,47 @@ static int cache_add(struct py_cache *cache, struct cache_entry *entry, uint64_t
 	return 0;
 }
 
+static struct cache_key cache_key(const struct stat *st)
+{
+	return (struct cache_key){
+		.dev = st->st_dev,
+		.ino = st->st_ino,
+		.size = (uint64_t)st->st_size,
+		.mtime_sec = (uint64_t)st->st_mtim.tv_sec,
+		.mtime_nsec = (uint64_t)st->st_mtim.tv_nsec,
+		.ctime_sec = (uint64_t)st->st_ctim.tv_sec,
+		.ctime_nsec = (uint64_t)st->st_ctim.tv_nsec,
+	};
+}
+
+const struct py_file *py_cache__known(const struct py_cache *cache, const struct stat *st)
+{
+	const struct cache_key key = cache_key(st);
+	uint32_t found = hmap_find(&cache->map, hash_bytes(&key, sizeof(key), 0), cache_eq,
+	                           &(struct cache_query){ .cache = cache, .key = &key });
+
+	return found == HMAP_NONE ? NULL : &cache->entries[found]->file;
+}
+
 int py_cache__file(struct py_cache *cache, int fd, const struct py_file **file)
 {
 	struct cache_entry *entry;
-	struct cache_key key;
-	uint32_t found;
 	struct stat st;
-	uint64_t hash;
 	int err;
 
 	if (fstat(fd, &st))
 		return -errno;
-	key = (struct cache_key){
-		.dev = st.st_dev,
-		.ino = st.st_ino,
-		.size = (uint64_t)st.st_size,
-		.mtime_sec = (uint64_t)st.st_mtim.tv_sec,
-		.mtime_nsec = (uint64_t)st.st_mtim.tv_nsec,
-		.ctime_sec = (uint64_t)st.st_ctim.tv_sec,
-		.ctime_nsec = (uint64_t)st.st_ctim.tv_nsec,
-	};
-	hash = hash_bytes(&key, sizeof(key), 0);
-	found = hmap_find(&cache->map, hash, cache_eq,
-	                  &(struct cache_query){ .cache = cache, .key = &key });
-	if (found != HMAP_NONE) {
-		*file = &cache->entries[found]->file;
+	*file = py_cache__known(cache, &st);
+	if (*file)
 		return 0;
-	}
 	entry = calloc(1, sizeof(*entry));
 	if (!entry)
 		return -ENOMEM;
-	entry->key = key;
+	entry->key = cache_key(&st);
 	cache->miss_cnt++;
 	err = py_file_inspect(fd, &entry->file);
 	if (!err)
-		err = cache_add(cache, entry, hash);
+		err = cache_add(cache, entry, hash_bytes(&entry->key, sizeof(entry->key), 0));
 	if (err) {
 		py_file_free(&entry->file);
 		free(entry);
