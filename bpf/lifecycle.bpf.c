@@ -195,8 +195,8 @@ static __always_inline void follow_exit(struct task_struct *task)
 	proc = bpf_map_lookup_elem(&procs, &id.tgid);
 	if (!proc)
 		return;
-	/* What was asked for is waited for, whatever it has become; the end of a shell can wait. */
-	urgent = proc->state != PV_PROC_NOT_PYTHON || proc->flags & PV_PROC_WANTED;
+	/* What was asked for is waited for, whatever it has become. */
+	urgent = proc->flags & PV_PROC_WANTED;
 	lost_cnt = proc_id_equal(&proc->id, &id) ? proc->lost_cnt : 0;
 	if (proc->has_second)
 		bpf_map_delete_elem(&seconds, &id.tgid);
