@@ -267,6 +267,29 @@ static void test_asked(void **state)
 	assert_int_equal(images__at(images, index)->look_cnt, 2);
 }
 
+/* One that is patient wakes for nobody but who may be a Python that is just starting. */
+static void test_looks_wait_for_the_second(void **state)
+{
+	struct images *images = *state;
+	const struct pv_proc_id id = { .tgid = NOBODY, .start_ns = 1 };
+	const struct pv_proc_id young = { .tgid = NOBODY, .start_ns = 2 };
+	uint64_t now_ns = clock_ns(CLOCK_MONOTONIC), look_ns;
+	uint32_t index = images__get(images, &id, id.tgid);
+
+	images__set_patient(images);
+	images__recognised(images, index, PV_PROC_PYTHON, NULL, now_ns);
+	look_ns = images__at(images, index)->look_ns;
+	assert_int_equal(look_ns % NSEC_PER_SEC, 0);
+	assert_in_range(look_ns, now_ns, now_ns + 2 * NSEC_PER_SEC);
+	/* Known long since: at once. */
+	images__recognised(images, index, PV_PROC_PYTHON, NULL, now_ns - 5 * NSEC_PER_SEC);
+	assert_true(images__at(images, index)->look_ns < now_ns);
+	index = images__get(images, &young, young.tgid);
+	images__asked(images, index);
+	assert_in_range(images__at(images, index)->look_ns, now_ns,
+	                clock_ns(CLOCK_MONOTONIC) + NSEC_PER_MSEC);
+}
+
 static void test_ends_are_found(void **state)
 {
 	struct images *images = *state;
@@ -297,6 +320,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_an_exec_not_told, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_a_copy_older_than_ours, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_asked, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_looks_wait_for_the_second, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_ends_are_found, set_up, tear_down),
 	};
 

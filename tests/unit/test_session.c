@@ -23,6 +23,7 @@ static uint64_t pending_cnt;
 static uint64_t counters[PV_COUNTER_CNT];
 static uint32_t set_rate_hz;
 static uint64_t due_cnt;
+static uint32_t entry_cnt; /* looks at a process's entry */
 
 struct kern {
 	int unused;
@@ -143,6 +144,7 @@ int kern__get_proc(struct kern *kern, uint32_t tgid, struct pv_proc *proc)
 	(void)kern;
 	(void)tgid;
 	(void)proc;
+	entry_cnt++;
 	return -ENOENT;
 }
 
@@ -328,6 +330,16 @@ static uint64_t not_delivered(const struct profile_meta *meta)
 	return UINT64_MAX;
 }
 
+static void lose_one(struct session *session)
+{
+	struct profile_meta meta = { 0 };
+
+	counters[PV_CNT_TICKS]++;
+	counters[PV_CNT_RING_FULL]++;
+	profile__free(session__slice(session, 0, &meta));
+	assert_int_equal(meta.tick_cnt, 1);
+}
+
 /*
  * Cut twice: each sample is in one profile, each tick in one ledger, one that waits for pages in that of
  * the slice in which it ends.
@@ -365,9 +377,13 @@ static void test_slices(void **state)
 	counters[PV_CNT_TICKS] = 7;
 	counters[PV_CNT_COMPLETE] = 4;
 	counters[PV_CNT_PENDING] = 0;
+	entry_cnt = 0;
 	profiles[1] = session__slice(session, 0, &meta[1]);
+	assert_int_equal(entry_cnt, 0); /* nothing was lost: nobody is asked how much */
+	lose_one(session);
+	assert_int_equal(entry_cnt, 1);
 	left[0] = &sample.hdr;
-	counters[PV_CNT_TICKS] = 9;
+	counters[PV_CNT_TICKS] = 10;
 	counters[PV_CNT_IDLE] = 4;
 	counters[PV_CNT_PENDING] = 1;
 	assert_int_equal(session__stop(session), 0);

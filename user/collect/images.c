@@ -42,7 +42,9 @@ struct images {
 	struct list spare;    /* indices without an image */
 	uint32_t ended_first; /* IMAGE_NONE: none */
 	uint32_t ended_last;
-	uint32_t swept; /* where images__sweep() left off */
+	uint32_t swept;  /* where images__sweep() left off */
+	uint64_t due_ns; /* none is to be looked at before */
+	bool patient;
 	struct hmap map;
 	struct pv_layout layouts[PV_MAX_LAYOUTS];
 	uint32_t layout_cnt;
@@ -57,12 +59,18 @@ struct images *images__new(struct kern *kern)
 		return NULL;
 	images->kern = kern;
 	images->ended_first = IMAGE_NONE;
+	images->due_ns = UINT64_MAX;
 	images->cache = py_cache__new();
 	if (!images->cache) {
 		free(images);
 		return NULL;
 	}
 	return images;
+}
+
+void images__set_patient(struct images *images)
+{
+	images->patient = true;
 }
 
 void images__free(struct images *images)
@@ -204,6 +212,16 @@ uint16_t images__version(const struct images *images, uint32_t at)
 	return at < VERSIONS_MAX ? images->versions[at] : 0;
 }
 
+static void look_at(struct images *images, struct image *image, uint64_t at_ns)
+{
+	/* What may be a Python whose ticks are not understood yet cannot wait. */
+	if (images->patient && image->state != PV_PROC_UNDECIDED)
+		at_ns += NSEC_PER_SEC - 1 - (at_ns + NSEC_PER_SEC - 1) % NSEC_PER_SEC;
+	image->look_ns = at_ns;
+	if (at_ns < images->due_ns)
+		images->due_ns = at_ns;
+}
+
 void images__note_sample(struct images *images, uint32_t index, uint16_t layout)
 {
 	struct image *image = &images->items[index];
@@ -214,7 +232,7 @@ void images__note_sample(struct images *images, uint32_t index, uint16_t layout)
 	set_version(images, image, images->layouts[layout].version);
 	/* Its command line and where its threads' names are is still to be found. */
 	if (image->alive && !image->look_ns)
-		image->look_ns = clock_ns(CLOCK_MONOTONIC);
+		look_at(images, image, clock_ns(CLOCK_MONOTONIC));
 }
 
 /* The index of this layout, told to the kernel side if it is new. Negative errno. */
@@ -248,11 +266,11 @@ static char *read_cmdline(const struct image *image)
 	return cmdline;
 }
 
-static void schedule(struct image *image, uint64_t wait_ns)
+static void schedule(struct images *images, struct image *image, uint64_t wait_ns)
 {
 	wait_ns <<= image->look_cnt < 24 ? image->look_cnt : 24;
-	image->look_ns =
-		clock_ns(CLOCK_MONOTONIC) + (wait_ns < LOOK_MAX_NS ? wait_ns : LOOK_MAX_NS);
+	look_at(images, image,
+	        clock_ns(CLOCK_MONOTONIC) + (wait_ns < LOOK_MAX_NS ? wait_ns : LOOK_MAX_NS));
 }
 
 /*
@@ -350,9 +368,9 @@ static int image_found(struct images *images, struct image *image, struct py_run
 	image->state = runtime->proc.state;
 	image->look_ns = 0;
 	if (image->state == PV_PROC_UNDECIDED)
-		schedule(image, LOOK_FIRST_NS);
+		schedule(images, image, LOOK_FIRST_NS);
 	else if (err)
-		schedule(image, LOOK_AGAIN_NS);
+		schedule(images, image, LOOK_AGAIN_NS);
 	image->look_cnt++;
 	free(image->runtime);
 	image->runtime = NULL;
@@ -391,7 +409,7 @@ int images__look(struct images *images, uint32_t index, char *reason, size_t rea
 		image->look_ns = 0;
 		/* Not ours to read, or a file of it is not: that may pass. */
 		if (err != -ESTALE)
-			schedule(image, LOOK_AGAIN_NS);
+			schedule(images, image, LOOK_AGAIN_NS);
 		image->look_cnt++;
 		return err;
 	}
@@ -409,7 +427,8 @@ void images__note_exe(struct images *images, uint32_t index, const struct pv_exe
 	images->items[index].exe = *exe;
 }
 
-void images__recognised(struct images *images, uint32_t index, uint8_t state, char *cmdline)
+void images__recognised(struct images *images, uint32_t index, uint8_t state, char *cmdline,
+                        uint64_t exec_ns)
 {
 	struct image *image = &images->items[index];
 
@@ -421,7 +440,7 @@ void images__recognised(struct images *images, uint32_t index, uint8_t state, ch
 		return;
 	image->state = state == PV_PROC_STARTING ? PV_PROC_PYTHON : state;
 	if (image->state == PV_PROC_PYTHON)
-		image->look_ns = clock_ns(CLOCK_MONOTONIC) + LOOK_KNOWN_NS;
+		look_at(images, image, exec_ns + LOOK_KNOWN_NS);
 }
 
 void images__asked(struct images *images, uint32_t index)
@@ -431,7 +450,7 @@ void images__asked(struct images *images, uint32_t index)
 	bool is_known = image->state == PV_PROC_NOT_PYTHON || image->state == PV_PROC_PYTHON;
 
 	if (image->alive && !image->look_ns)
-		schedule(image, is_known ? LOOK_AGAIN_NS : LOOK_FIRST_NS);
+		schedule(images, image, is_known ? LOOK_AGAIN_NS : LOOK_FIRST_NS);
 }
 
 static void image_copy(struct image *image, const struct image *origin)
@@ -471,7 +490,7 @@ void images__forked(struct images *images, const struct pv_proc_id *child, uint3
 	 */
 	if (!kern__get_proc(images->kern, child->tgid, &proc) &&
 	    (proc.state != image->state || proc.state == PV_PROC_UNDECIDED))
-		image->look_ns = clock_ns(CLOCK_MONOTONIC);
+		look_at(images, image, clock_ns(CLOCK_MONOTONIC));
 }
 
 static void image_free(struct images *images, uint32_t index)
@@ -545,10 +564,10 @@ void images__replaced(struct images *images, uint32_t old, uint32_t index)
 	image_end(images, old);
 }
 
-uint64_t images__look_due(struct images *images, uint64_t now_ns)
+/* Look at those that are due, and find out which is next. */
+static void look_at_due(struct images *images, uint64_t now_ns)
 {
-	uint64_t next_ns = UINT64_MAX;
-
+	images->due_ns = UINT64_MAX;
 	/* From the end: one that is gone is replaced by one that was seen already. */
 	for (uint32_t i = images->alive.cnt; i-- > 0;) {
 		uint32_t index = images->alive.items[i];
@@ -558,12 +577,18 @@ uint64_t images__look_due(struct images *images, uint64_t now_ns)
 			continue;
 		if (image->look_ns <= now_ns && images__look(images, index, NULL, 0) == -ESRCH)
 			continue;
-		if (image->look_ns && image->look_ns < next_ns)
-			next_ns = image->look_ns;
+		if (image->look_ns && image->look_ns < images->due_ns)
+			images->due_ns = image->look_ns;
 	}
-	if (next_ns == UINT64_MAX)
+}
+
+uint64_t images__look_due(struct images *images, uint64_t now_ns)
+{
+	if (images->due_ns <= now_ns)
+		look_at_due(images, now_ns);
+	if (images->due_ns == UINT64_MAX)
 		return UINT64_MAX;
-	return next_ns > now_ns ? next_ns - now_ns : 0;
+	return images->due_ns > now_ns ? images->due_ns - now_ns : 0;
 }
 
 /* The end of @index: false if it has not come. */

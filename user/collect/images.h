@@ -49,6 +49,8 @@ struct image {
 struct images;
 
 struct images *images__new(struct kern *kern); /* NULL and errno */
+/* Look at what can wait together, on the full seconds of CLOCK_MONOTONIC. */
+void images__set_patient(struct images *images);
 void images__free(struct images *images);
 
 /* The image with that identity; made (alive, UNDECIDED) if it is new. IMAGE_NONE: no memory, bound. */
@@ -70,10 +72,11 @@ int images__look(struct images *images, uint32_t index, char *reason, size_t rea
 /* What the process was exec'd from: at the next look its kind is learned. */
 void images__note_exe(struct images *images, uint32_t index, const struct pv_exe_id *exe);
 /*
- * The kernel side has recognised the program at the exec: @state (enum pv_proc_state, not UNDECIDED).
- * @cmdline becomes the image's; NULL: none.
+ * The kernel side has recognised the program at the exec, at @exec_ns: @state (enum pv_proc_state, not
+ * UNDECIDED). @cmdline becomes the image's; NULL: none.
  */
-void images__recognised(struct images *images, uint32_t index, uint8_t state, char *cmdline);
+void images__recognised(struct images *images, uint32_t index, uint8_t state, char *cmdline,
+                        uint64_t exec_ns);
 /* A tick found that the kernel side knows too little of it, or ran it without any Python in it. */
 void images__asked(struct images *images, uint32_t index);
 /* A child that the kernel side made a copy of its parent. */

@@ -21,14 +21,14 @@
 /* The ring is drained this often if nothing wakes us before, in the beginning more often: nobody
  * wants to wait for the first sample.
  */
-#define DRAIN_EVERY_MS   250
-#define DRAIN_PATIENT_MS 1000
-#define DRAIN_FIRST_MS   10
-#define DRAIN_FIRST_NS   NSEC_PER_SEC
+#define DRAIN_EVERY_MS 250
+#define DRAIN_FIRST_MS 10
+#define DRAIN_FIRST_NS NSEC_PER_SEC
 /* One round takes no longer, however fast the ring fills: who called wants to be asked again. */
-#define DRAIN_MAX_NS    (50 * NSEC_PER_MSEC)
-#define DRAIN_ASK_CNT   64 /* records between two looks at the clock */
-#define FOLLOW_EVERY_NS NSEC_PER_SEC
+#define DRAIN_MAX_NS      (50 * NSEC_PER_MSEC)
+#define DRAIN_ASK_CNT     64 /* records between two looks at the clock */
+#define FOLLOW_EVERY_NS   NSEC_PER_SEC
+#define FOLLOW_PATIENT_NS (5 * NSEC_PER_SEC)
 /* At the end, how long walks that were put off are waited for. */
 #define PENDING_WAIT_NS (100 * NSEC_PER_MSEC)
 /* At the end of a slice, so that one that fills faster than we drain has an end. */
@@ -36,7 +36,8 @@
 /* Images that are asked each time whether they still run: so many, and this part of all. */
 #define SWEEP_CNT          64
 #define SWEEP_PART         32
-#define SWEEP_PATIENT_PART 256
+#define SWEEP_PATIENT_CNT  4
+#define SWEEP_PATIENT_PART 64
 
 /* All that is counted of a session, at one time. */
 struct tally {
@@ -125,6 +126,8 @@ struct session *session__new(const struct session_opts *opts, enum session_error
 	session->images = images__new(session->kern);
 	if (!session->images)
 		goto fail;
+	if (opts->patient)
+		images__set_patient(session->images);
 	*error = SESSION_OK;
 	return session;
 fail:
@@ -369,7 +372,8 @@ static void on_exec(struct session *session, const struct pv_exec *event, size_t
 		process_cmdline_join(event->cmdline, event->cmdline_len, event->cmdline_cut,
 		                     &cmdline);
 	if (event->state != PV_PROC_UNDECIDED) {
-		images__recognised(session->images, index, event->state, cmdline.data);
+		images__recognised(session->images, index, event->state, cmdline.data,
+		                   event->hdr.time_ns);
 		return;
 	}
 	buf_free(&cmdline);
@@ -473,20 +477,24 @@ static int drain(struct session *session)
 	return err < 0 ? err : 0;
 }
 
-static int drain_every_ms(const struct session *session, uint64_t now_ns)
+static int drain_within_ms(const struct session *session, uint64_t now_ns)
 {
 	if (session->more)
 		return 0;
 	if (!session->first_sample_ns && now_ns - session->start_ns < DRAIN_FIRST_NS)
 		return DRAIN_FIRST_MS;
-	return session->opts.patient ? DRAIN_PATIENT_MS : DRAIN_EVERY_MS;
+	if (!session->opts.patient)
+		return DRAIN_EVERY_MS;
+	/* Whatever else can wait is done on the full second too: one awakening for all. */
+	return (int)((NSEC_PER_SEC - now_ns % NSEC_PER_SEC) / NSEC_PER_MSEC) + 1;
 }
 
 static uint32_t sweep_cnt(const struct session *session)
 {
 	uint32_t cnt = images__alive_cnt(session->images);
 
-	return session->opts.patient ? 1 + cnt / SWEEP_PATIENT_PART : SWEEP_CNT + cnt / SWEEP_PART;
+	return session->opts.patient ? SWEEP_PATIENT_CNT + cnt / SWEEP_PATIENT_PART
+	                             : SWEEP_CNT + cnt / SWEEP_PART;
 }
 
 int session__run(struct session *session, int timeout_ms, int wake_fd)
@@ -498,8 +506,8 @@ int session__run(struct session *session, int timeout_ms, int wake_fd)
 	};
 	int err;
 
-	if (timeout_ms < 0 || timeout_ms > drain_every_ms(session, now_ns))
-		timeout_ms = drain_every_ms(session, now_ns);
+	if (timeout_ms < 0 || timeout_ms > drain_within_ms(session, now_ns))
+		timeout_ms = drain_within_ms(session, now_ns);
 	look_ns = images__look_due(session->images, now_ns);
 	watch_end(session, begin_ns);
 	if (look_ns / NSEC_PER_MSEC < (uint64_t)timeout_ms)
@@ -509,7 +517,8 @@ int session__run(struct session *session, int timeout_ms, int wake_fd)
 	err = drain(session);
 	now_ns = clock_ns(CLOCK_MONOTONIC);
 	if (!err && now_ns >= session->follow_ns) {
-		session->follow_ns = now_ns + FOLLOW_EVERY_NS;
+		session->follow_ns =
+			now_ns + (session->opts.patient ? FOLLOW_PATIENT_NS : FOLLOW_EVERY_NS);
 		begin_ns = watch_begin(session);
 		images__sweep(session->images, sweep_cnt(session));
 		err = kern__follow_cpus(session->kern);
@@ -673,7 +682,7 @@ struct profile *session__slice(struct session *session, uint32_t rate_hz, struct
 	do {
 		err = err ? err : drain(session);
 	} while (!err && session->more && ++round_cnt < SLICE_ROUND_MAX);
-	if (!err)
+	if (!err && tally.cnt[PV_CNT_RING_FULL] != session->since.cnt[PV_CNT_RING_FULL])
 		err = charge_living(session);
 	if (!err)
 		profile = recorder__slice(session->recorder, session->images);
