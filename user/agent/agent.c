@@ -32,6 +32,8 @@
 #define WARN_NS (3600 * NSEC_PER_SEC)
 /* The clock was set, or the host was suspended, by that much at least. */
 #define JUMP_NS NSEC_PER_SEC
+/* Unless it was written to, the store's size is asked for that often. */
+#define STORE_NS (10 * NSEC_PER_SEC)
 /* From that part of max_memory on a slice is cut at once. */
 #define MEMORY_SHORT 0.75
 
@@ -47,6 +49,7 @@
 struct pace {
 	uint64_t second_ns;
 	uint64_t flush_ns;
+	uint64_t store_ns; /* to ask for the size of the store */
 	uint64_t watchdog_ns;
 	uint64_t again_ns;   /* to try to sample again */
 	uint64_t settled_ns; /* the budget counts from then on */
@@ -78,6 +81,19 @@ struct agent {
 static int64_t clock_offset_ns(void)
 {
 	return (int64_t)(clock_ns(CLOCK_REALTIME) - clock_ns(CLOCK_MONOTONIC));
+}
+
+/* What is done on full seconds is done when the session wakes for its own work. */
+static uint64_t full_second(uint64_t ns)
+{
+	return ns - ns % NSEC_PER_SEC;
+}
+
+static uint64_t next_flush(const struct agent *agent, uint64_t now_ns)
+{
+	uint64_t at_ns = now_ns + agent->config.flush_ns;
+
+	return agent->config.flush_ns < NSEC_PER_SEC ? at_ns : full_second(at_ns);
 }
 
 static void fill_names(const struct agent *agent, struct profile_meta *meta)
@@ -115,6 +131,7 @@ static int take_slice(struct agent *agent, struct profile *profile, struct profi
 	err = store__append(agent->store, profile);
 	profile__free(profile);
 	keep_store(agent);
+	agent->pace.store_ns = 0;
 	agent->stats.flush_unix_ns = meta->start_unix_ns + meta->duration_ns;
 	agent->stats.rate_hz = agent->budget.rate_hz;
 	return err;
@@ -136,7 +153,7 @@ static void cut(struct agent *agent)
 	}
 	pages__cut(agent->pages, now_ns, agent->session ? session__slice_start(agent->session) : 0,
 	           err);
-	agent->pace.flush_ns = now_ns + agent->config.flush_ns;
+	agent->pace.flush_ns = next_flush(agent, now_ns);
 	agent->flush_ns += clock_ns(CLOCK_THREAD_CPUTIME_ID) - begin_ns;
 }
 
@@ -174,7 +191,7 @@ static enum agent_error begin_sampling(struct agent *agent, char *what, size_t w
 	agent->stats.session_cnt++;
 	session__status(agent->session, &status);
 	cost_begin(&agent->cost, &status, agent->flush_ns, pages__cpu_ns(agent->pages));
-	agent->pace.flush_ns = clock_ns(CLOCK_MONOTONIC) + agent->config.flush_ns;
+	agent->pace.flush_ns = next_flush(agent, clock_ns(CLOCK_MONOTONIC));
 	agent->pace.settled_ns = clock_ns(CLOCK_MONOTONIC) + SETTLE_NS;
 	agent->offset_ns = clock_offset_ns();
 	return AGENT_OK;
@@ -302,7 +319,7 @@ static void follow_memory(struct agent *agent, bool tight)
 	begin_again(agent);
 }
 
-static void publish(struct agent *agent, const struct session_status *status)
+static void publish(struct agent *agent, const struct session_status *status, uint64_t now_ns)
 {
 	struct agent_stats *stats = &agent->stats;
 
@@ -317,7 +334,10 @@ static void publish(struct agent *agent, const struct session_status *status)
 	if (agent->session)
 		stats->python_cnt =
 			session__count_pythons(agent->session, stats->pythons, STATS_PYTHON_MAX);
-	store__stats(agent->store, &stats->store);
+	if (now_ns >= agent->pace.store_ns) {
+		store__stats(agent->store, &stats->store);
+		agent->pace.store_ns = now_ns + STORE_NS;
+	}
 	stats->exporting = agent->exporter;
 	if (agent->exporter)
 		exporter__stats(agent->exporter, &stats->export);
@@ -341,8 +361,8 @@ static void each_second(struct agent *agent, uint64_t now_ns)
 	/* Not what a session was that has just ended. */
 	if (!agent->session)
 		status = (struct session_status){ 0 };
-	publish(agent, &status);
-	agent->pace.second_ns = now_ns + NSEC_PER_SEC;
+	publish(agent, &status, now_ns);
+	agent->pace.second_ns = full_second(now_ns) + NSEC_PER_SEC;
 }
 
 void agent__step(struct agent *agent, int wake_fd)
@@ -481,6 +501,7 @@ struct agent *agent__new(const struct agent_config *config, const struct agent_n
 {
 	struct agent *agent = calloc(1, sizeof(*agent));
 	struct session_status status = { 0 };
+	uint64_t now_ns;
 	bool off;
 
 	*error = AGENT_INTERNAL;
@@ -514,8 +535,9 @@ struct agent *agent__new(const struct agent_config *config, const struct agent_n
 	}
 	if (agent->session)
 		session__status(agent->session, &status);
-	publish(agent, &status);
-	agent->pace.second_ns = clock_ns(CLOCK_MONOTONIC) + NSEC_PER_SEC;
+	now_ns = clock_ns(CLOCK_MONOTONIC);
+	publish(agent, &status, now_ns);
+	agent->pace.second_ns = full_second(now_ns) + NSEC_PER_SEC;
 	notify_send(&agent->notify, "READY=1\nSTATUS=%s",
 	            off ? "paused by the kill switch" : "sampling");
 	log_info("sampling every Python process at up to %u Hz into %s; listening at %s",
