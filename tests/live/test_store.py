@@ -206,6 +206,12 @@ def test_refusals(folder, report, start):
     refused(2, 'exclude each other', none, '--last', '5m', '--from', '14:00')
     refused(2, 'not a regular expression', none, '--focus', '(')
     refused(2, 'names no format', none, '-o', 'x.png')
+    # The options are looked at before any file.
+    refused(2, 'no time', none, '--from', '25:00')
+    refused(2, 'no time', none, '--to', '25:00')
+    refused(2, 'no length of time', none, '--last', '5x')
+    refused(2, 'nor is it a file', none, '--diff', '13:00')
+    refused(2, 'no length of time', '--last', 'soon')
     assert not os.path.exists(none)
     # Who damages it: it is kept, and a new one begun.
     damaged = os.path.join(folder, 'damaged.pv')
@@ -217,9 +223,6 @@ def test_refusals(folder, report, start):
     with open(aside, encoding='utf-8') as stream:
         assert stream.read() == 'precious'
     assert report(damaged).returncode == 0
-    refused(2, 'no time', damaged, '--from', '25:00')
-    refused(2, 'no length of time', damaged, '--last', 'soon')
-    refused(2, 'nor is it a file', damaged, '--diff', '13:00')
 
 
 def test_killed_at_any_moment(folder, mix, start, report):

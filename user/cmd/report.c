@@ -122,7 +122,7 @@ static enum exit_code refuse(const char *option, const char *text, const char *w
 	return EXIT_USAGE;
 }
 
-static enum exit_code check_config(struct report *report)
+static enum exit_code check_config(const struct report *report)
 {
 	const struct report_config *config = report->config;
 	const char *refusal = NULL;
@@ -139,6 +139,35 @@ static enum exit_code check_config(struct report *report)
 		return EXIT_OK;
 	log_error("%s", refusal);
 	return EXIT_USAGE;
+}
+
+/* Is --diff neither a range of time nor a file? */
+static bool is_no_base(const char *diff, uint64_t now_ns)
+{
+	uint64_t from_ns, to_ns;
+
+	return !when_range(diff, now_ns, &from_ns, &to_ns) && access(diff, F_OK) &&
+	       !strchr(diff, '/') && !strstr(diff, STORE_EXTENSION);
+}
+
+/*
+ * What is no time is told before any file is opened. What a time means depends on the files, whether it
+ * is one does not.
+ */
+static enum exit_code check_times(const struct report_config *config)
+{
+	uint64_t now_ns = clock_ns(CLOCK_REALTIME), ns;
+
+	if (config->last && !when_duration(config->last, &ns))
+		return refuse("--last", config->last, "length of time (as 15m, 1h30m, 2d)");
+	if (config->from && !when_time(config->from, now_ns, 0, &ns))
+		return refuse("--from", config->from, "time (as 14:00, '2026-11-26 14:00', 15m)");
+	if (config->to && !when_time(config->to, now_ns, 0, &ns))
+		return refuse("--to", config->to, "time (as 14:10, '2026-11-26 14:10', now)");
+	if (config->diff && is_no_base(config->diff, now_ns))
+		return refuse("--diff", config->diff,
+		              "range of time (as 13:00-13:10), nor is it a file");
+	return EXIT_OK;
 }
 
 static enum exit_code choose_format(struct report *report)
@@ -172,17 +201,17 @@ static enum exit_code choose_time(struct report *report)
 	report->now_ns = config->files.cnt ? last_ns : clock_ns(CLOCK_REALTIME);
 	report->from_ns = 0;
 	report->to_ns = UINT64_MAX;
-	if (config->last && !when_duration(config->last, &ago_ns))
-		return refuse("--last", config->last, "length of time (as 15m, 1h30m, 2d)");
+	if (config->last)
+		when_duration(config->last, &ago_ns);
 	if (config->last || (!config->files.cnt && !config->from && !config->to))
 		report->from_ns = report->now_ns > ago_ns ? report->now_ns - ago_ns : 0;
 	if (config->last)
 		report->to_ns = report->now_ns;
-	if (config->from && !when_time(config->from, report->now_ns, 0, &report->from_ns))
-		return refuse("--from", config->from, "time (as 14:00, '2026-11-26 14:00', 15m)");
-	if (config->to && !when_time(config->to, report->now_ns, config->from ? report->from_ns : 0,
-	                             &report->to_ns))
-		return refuse("--to", config->to, "time (as 14:10, '2026-11-26 14:10', now)");
+	if (config->from)
+		when_time(config->from, report->now_ns, 0, &report->from_ns);
+	if (config->to)
+		when_time(config->to, report->now_ns, config->from ? report->from_ns : 0,
+		          &report->to_ns);
 	if (report->to_ns > report->from_ns)
 		return EXIT_OK;
 	log_error("--to %s is not behind --from %s", config->to, config->from);
@@ -233,8 +262,6 @@ static enum exit_code draw_base(struct report *report)
 	if (when_range(diff, report->now_ns, &from_ns, &to_ns))
 		return sources_draw(&report->sources, from_ns, to_ns, report->select,
 		                    &report->base);
-	if (access(diff, F_OK) && !strchr(diff, '/') && !strstr(diff, STORE_EXTENSION))
-		return refuse("--diff", diff, "range of time (as 13:00-13:10), nor is it a file");
 	code = sources_open(&report->base_sources, &diff, 1);
 	if (code)
 		return code;
@@ -386,6 +413,8 @@ static enum exit_code run(struct report *report)
 
 	if (!code)
 		code = check_config(report);
+	if (!code)
+		code = check_times(report->config);
 	if (!code)
 		code = make_select(report);
 	if (!code)
