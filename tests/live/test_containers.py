@@ -2,6 +2,7 @@
 """Targets in namespaces, chroots and cgroups of their own; pitviper outside of them and inside."""
 import os
 import re
+import signal
 import subprocess
 
 import pytest
@@ -138,3 +139,35 @@ def test_memory_cgroup(workshop):
     finally:
         workshop.clear()
         os.rmdir(group)
+
+
+def limit(group, megabytes):
+    """Of memory and of nothing in its stead, by either version of cgroups."""
+    first = os.path.exists(os.path.join(group, 'memory.limit_in_bytes'))
+    rows = {'memory.limit_in_bytes': megabytes << 20, 'memory.swappiness': 0} if first else \
+        {'../cgroup.subtree_control': '+memory', 'memory.max': megabytes << 20, 'memory.swap.max': 0}
+    for name, value in rows.items():
+        path = os.path.join(group, name)
+        if name == 'memory.swap.max' and not os.path.exists(path):
+            continue  # a kernel that has no swap
+        with open(path, 'w', encoding='ascii') as stream:
+            stream.write(str(value))
+    return os.path.join(group, 'memory.oom_control' if first else 'memory.events')
+
+
+def test_killed_for_its_memory(workshop):
+    """The kernel ends it in the midst of a page fault: what it did until then is shown, and all adds up."""
+    python, rate = PYTHONS[0], 999
+    group = memory_group()
+    try:
+        events = limit(group, 64)
+        enter = f'echo $$ >{group}/cgroup.procs && exec "$@"'
+        recording = workshop.record(rate=rate, status=128 + signal.SIGKILL,
+                                    after=['sh', '-c', enter, 'sh', *python.command('glutton.py')])
+        with open(events, encoding='ascii') as stream:
+            assert 'oom_kill 1\n' in stream.read()
+    finally:
+        os.rmdir(group)
+    spent_s = sum(map(int, recording.output.split())) / 1000
+    assert spent_s and recording.count_of('eat') >= 0.9 * spent_s * rate, \
+        f'{spent_s} s\n{recording.messages}'
