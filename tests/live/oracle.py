@@ -56,6 +56,7 @@ class Oracle:
         self.text = source.split('\n')
         self.functions = []
         self._found = {}
+        self._frames, self._pairs = {}, {}  # what is wrong with those that were judged already
         self._lines = lines
         tree = ast.parse(source)
         self._collect(tree, '<module>', '', 1, len(self.text))
@@ -155,16 +156,31 @@ class Oracle:
 
     def _why_not_part(self, stack):
         for frame in stack:
-            if not self.ours(frame):
-                return f'{frame.file} is not of this target'
-            if not self._functions_at(frame):
-                return f'{frame.name} has no code on line {frame.line}'
-        for at, (caller, callee) in enumerate(zip(stack, stack[1:])):
-            if not self._may_call(caller, callee, at + 2 == len(stack)):
-                return f'{caller.name} line {caller.line} does not call {callee.name}'
-            tags = self.tags.get(caller.line), self.tags.get(callee.line)
-            if None not in tags and (tags[0] - 1) % 5 != tags[1]:
-                return f'depth {tags[0]} is followed by depth {tags[1]} (modulo 5)'
+            if frame not in self._frames:
+                self._frames[frame] = self._wrong_frame(frame)
+            if self._frames[frame]:
+                return self._frames[frame]
+        for at in range(len(stack) - 1):
+            call = stack[at], stack[at + 1], at + 2 == len(stack)
+            if call not in self._pairs:
+                self._pairs[call] = self._wrong_call(*call)
+            if self._pairs[call]:
+                return self._pairs[call]
+        return None
+
+    def _wrong_frame(self, frame):
+        if not self.ours(frame):
+            return f'{frame.file} is not of this target'
+        if not self._functions_at(frame):
+            return f'{frame.name} has no code on line {frame.line}'
+        return None
+
+    def _wrong_call(self, caller, callee, is_leaf):
+        if not self._may_call(caller, callee, is_leaf):
+            return f'{caller.name} line {caller.line} does not call {callee.name}'
+        tags = self.tags.get(caller.line), self.tags.get(callee.line)
+        if None not in tags and (tags[0] - 1) % 5 != tags[1]:
+            return f'depth {tags[0]} is followed by depth {tags[1]} (modulo 5)'
         return None
 
     def _may_call(self, caller, callee, is_leaf):
