@@ -7,6 +7,21 @@ from harness import ROOT, find_interpreters, Workshop
 INTERPRETERS = find_interpreters()
 
 
+# One for each way in which versions link their frames.
+CHAINS = [(3, 9), (3, 12), (3, 14)]
+
+
+def newest(version):
+    found = [one for one in INTERPRETERS if one.version[:2] == version]
+    assert found, f'no Python {version} to test with'
+    return found[-1]
+
+
+def pytest_configure(config):
+    config.addinivalue_line('markers', 'beside: neither measures time nor counts samples, so that '
+                            'it may run while other suites do (tests/run)')
+
+
 def pytest_generate_tests(metafunc):
     if 'python' in metafunc.fixturenames:
         # OLDEST: of a module whose tests have little to do with versions.

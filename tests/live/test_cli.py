@@ -18,6 +18,8 @@ import time
 
 import pytest
 
+pytestmark = pytest.mark.beside
+
 HERE = os.path.dirname(os.path.abspath(__file__))
 WAIT_S = 60
 NOBODY = 65534

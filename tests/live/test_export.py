@@ -14,6 +14,8 @@ import wire
 from collector import FAULTS, Collector
 from harness import ROOT
 
+pytestmark = pytest.mark.beside
+
 QUEUE_HEADER = 40  # bytes in front of a request that waits
 PATHS = {'otlp': '/v1development/profiles', 'pyroscope': '/push.v1.PusherService/Push',
          'parca': '/api/profiles/writeraw', 'pprof': '/'}

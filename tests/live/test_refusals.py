@@ -15,6 +15,8 @@ import pytest
 from refuse import CAPABILITIES, mounted, nobody_with, without_syscall
 from test_cli import BUSY, WAIT_S, busy
 
+pytestmark = pytest.mark.beside
+
 BUSY_RECORD = ('record', '-d', '0.3', '-o', 'x.folded')
 
 
