@@ -54,6 +54,14 @@ def workshop(pitviper, tmp_path_factory):
         yield made
 
 
+@pytest.fixture(scope='module')
+def pythons(request):
+    """All those that the module's tests are run with, for what is recorded of all at once."""
+    params = [item.callspec.params for item in request.session.items
+              if item.module is request.module and hasattr(item, 'callspec')]
+    return list({one['python']: None for one in params if 'python' in one})
+
+
 @pytest.fixture(autouse=True)
 def nothing_left(request):
     """A target that is still busy would take the CPU from the next test's."""

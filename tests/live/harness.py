@@ -2,6 +2,8 @@
 """Start targets, record them, read what pitviper says about it. No code is shared with it."""
 import atexit
 import collections
+import concurrent.futures
+import contextlib
 import json
 import os
 import re
@@ -107,6 +109,20 @@ def clean_environment():
             if not key.startswith('PYTHON') and key != 'LD_PRELOAD'}
 
 
+def used(pid):
+    """The CPU time that a process has had, in seconds."""
+    with open(f'/proc/{pid}/stat', encoding='utf-8', errors='replace') as stream:
+        fields = stream.read().rpartition(')')[2].split()
+    return sum(map(int, fields[11:13])) / os.sysconf('SC_CLK_TCK')
+
+
+def work(seconds, *pids):
+    """Wait until each of the processes has had that much more CPU time."""
+    ends = {pid: used(pid) + seconds for pid in pids}
+    while any(used(pid) < end for pid, end in ends.items()):
+        time.sleep(0.01)
+
+
 class Target:
     """A running target program. What it prints after `ready` is for whoever wants it."""
 
@@ -132,9 +148,11 @@ class Target:
 
     def cpu_s(self):
         """CPU time of the process so far, by the kernel's own account."""
-        with open(f'/proc/{self.pid}/stat', encoding='utf-8', errors='replace') as stream:
-            fields = stream.read().rpartition(')')[2].split()
-        return (int(fields[11]) + int(fields[12])) / os.sysconf('SC_CLK_TCK')
+        return used(self.pid)
+
+    def signal(self, number):
+        """Send it to all of its processes."""
+        os.killpg(self.pid, number)
 
     def kill(self):
         try:
@@ -149,15 +167,16 @@ class Target:
 class Recording:
     """What one run of `pitviper record` left: status, messages, ledger, profile."""
 
-    def __init__(self, status, messages, path, watch):
+    def __init__(self, status, messages, path, rate, watch):
         self.status = status
         self.messages = messages
         self.path = path
         self.ledger, self.ticks = parse_ledger(messages)
         self.run_cnt = watch.run_cnt
         self.output = ''
-        self.rate = 0
-        self.cpu_s = {}  # by pid: CPU time of the targets while pitviper ran
+        self.rate = rate
+        self.cpu_s = watch.used_s  # by pid: CPU time of the targets while there were ticks
+        self.busy_hz = watch.busy_hz
         self.profile = pprof.Profile(path) if path.endswith('.pb.gz') and os.path.exists(path) \
             else None
 
@@ -181,9 +200,19 @@ class Recording:
         return sum(count for _, count in self.stacks(pid))
 
     def expected(self, target):
-        """At least so many samples must there be of this target: a third of what the kernel says
-        that it ran, as the starting and ending of pitviper lie in that time too."""
-        return max(1, self.rate * self.cpu_s.get(target.pid, 0) / 3)
+        """At least so many samples must there be of this target: half of the ticks in its CPU time,
+        less what chance takes away."""
+        ticks = self.ticks_in(self.cpu_s.get(target.pid, 0))
+        return max(1, ticks / 2 - 3 * ticks ** 0.5)
+
+    def met(self, pid):
+        """Samples of a process, with those that were lost."""
+        return self.count(pid) + self.lost(pid)
+
+    def ticks_in(self, seconds):
+        """So many ticks lie in that much CPU time, if all CPUs tick alike. A host that lets this
+        machine wait delivers fewer of them than were asked for."""
+        return min(self.rate, self.busy_hz or 0) * seconds
 
     def count_of(self, name, pid=None):
         """Samples with a function of this name on their stack."""
@@ -283,6 +312,62 @@ class Workshop:
         self.running.append(made)
         return made
 
+    def crowd(self, pythons, *names, warm_s=0):
+        """{python: {name: target}} of those that it can run, all stopped: those that work already
+        would slow the others' start. Each has worked for `warm_s`."""
+        wanted = [(python, name) for python in pythons for name in names
+                  if python.runs(name.split()[0] + '.py')]
+        for python in pythons:
+            python.targets()  # not by two at once
+
+        def start(one):
+            python, name = one
+            target = self.start(python, *(name.split()[0] + '.py', *name.split()[1:]))
+            work(warm_s, target.pid)
+            target.signal(signal.SIGSTOP)
+            return target
+
+        made = {python: {} for python in pythons}
+        with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
+            for (python, name), target in zip(wanted, pool.map(start, wanted)):
+                made[python][name] = target
+        return made
+
+    def record_work(self, targets, seconds, *arguments, **options):
+        """Record stopped targets by -p until each of them has had that much CPU time; the Recording. They
+        are stopped again: what comes after it takes no time from anybody."""
+        return self.record_works(targets, seconds, [(arguments, options)])[0]
+
+    def record_waking(self, targets, seconds, *arguments, **options):
+        """The same of targets that go on already and are not stopped again, as that would wake all
+        threads that wait."""
+        pids = ','.join(str(target.pid) for target in targets)
+        for target in targets:
+            target.signal(signal.SIGCONT)
+        recorder = self.begin('-p', pids, *arguments, **options).sampling()
+        work(seconds, *(target.pid for target in targets))
+        return recorder.interrupt().wait().check()
+
+    def record_works(self, targets, seconds, runs, children=(), beside=()):
+        """record_work() by several that watch at the same time: [(arguments, options)]. `children`
+        are pids that are waited for, too; `beside` are targets that work meanwhile."""
+        pids = ','.join(str(target.pid) for target in targets)
+        recorders = [self.begin('-p', pids, *arguments, **options) for arguments, options in runs]
+        for recorder in recorders:
+            recorder.sampling()
+        working = [*targets, *beside]
+        before = {target: target.cpu_s() for target in working}
+        for target in working:
+            target.signal(signal.SIGCONT)
+        work(seconds, *(target.pid for target in working), *children)
+        for target in working:
+            target.signal(signal.SIGSTOP)
+        recordings = [recorder.interrupt().wait().check() for recorder in recorders]
+        for recording in recordings:
+            recording.cpu_s = {target.pid: target.cpu_s() - start
+                               for target, start in before.items()}
+        return recordings
+
     @staticmethod
     def until_cpu(target, seconds):
         """Wait until the target has used that much more CPU time."""
@@ -309,7 +394,7 @@ class Workshop:
         command += ['-r', str(rate)] if rate else []
         command += ['-d', str(seconds)] if seconds else []
         command += ['--', *after] if after else []
-        self.recorders.append(Recorder(command, path, feed))
+        self.recorders.append(Recorder(command, path, rate or 99, feed, self._cpu_times))
         return self.recorders[-1]
 
     def stop_recorders(self):
@@ -324,33 +409,27 @@ class Workshop:
 
     def record_all(self, runs, status=0):
         """The same of several that watch at the same time: [(arguments, options)]."""
-        def cpu_times():
-            return {target: target.cpu_s() for target in self.running if target.alive()}
-
-        before = cpu_times()
         recorders = [self.begin(*arguments, **options) for arguments, options in runs]
-        if len(recorders) > 1:  # each waits for the others to start, too
-            for recorder in recorders:
-                recorder.sampling()
-            before = cpu_times()
-        recordings = []
-        for recorder, (_, options) in zip(recorders, runs):
-            recording = recorder.wait().check(status)
-            recording.rate = options.get('rate', 99)
-            recording.cpu_s = {target.pid: target.cpu_s() - start
-                               for target, start in before.items() if target.alive()}
-            recordings.append(recording)
-        return recordings
+        return [recorder.wait().check(status) for recorder in recorders]
+
+    def _cpu_times(self):
+        """{pid: CPU time} of the targets that have not ended."""
+        times = {}
+        for target in self.running:
+            with contextlib.suppress(OSError, IndexError):
+                times[target.pid] = target.cpu_s()
+        return times
 
 
 class Recorder:
     """A running `pitviper record`."""
 
-    def __init__(self, command, path, feed):
+    def __init__(self, command, path, rate, feed, look):
         self.path = path
+        self.rate = rate
         self.feed = feed
         self.errors = tempfile.TemporaryFile()
-        self.watch = TickWatch()
+        self.watch = TickWatch(look)
         self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stderr=self.errors,
                                         stdout=subprocess.PIPE, env=clean_environment())
         self.watch.start(self.process.pid)
@@ -386,7 +465,7 @@ class Recorder:
             raise
         finally:
             self.watch.stop()
-        made = Recording(self.process.returncode, self.messages(), self.path, self.watch)
+        made = Recording(self.process.returncode, self.messages(), self.path, self.rate, self.watch)
         made.output = output
         return made
 

@@ -2,6 +2,9 @@
 """Code objects come and go at the same addresses; no sample wears an earlier one's name."""
 import os
 import re
+import signal
+
+import pytest
 
 from test_lines import targets_module
 
@@ -26,14 +29,27 @@ def why_not(stack, lines_of):
     return None
 
 
-def test_no_borrowed_names(python, workshop):
+@pytest.fixture(scope='module')
+def recorded(pythons, workshop):
+    """{python: its stacks, what the target itself says}"""
+    targets = {python: made['churn'] for python, made in workshop.crowd(pythons, 'churn').items()}
+    recording = workshop.record_work(targets.values(), 1.2, rate=2500)
+    for target in targets.values():
+        target.process.stdin.close()
+        target.signal(signal.SIGCONT)
+    said = {python: target.process.stdout.read() for python, target in targets.items()}
+    workshop.clear()
+    return {python: (recording.stacks(target.pid), said[python])
+            for python, target in targets.items()}
+
+
+def test_no_borrowed_names(python, recorded):
     lines_of = targets_module('churn').lines_of
-    target = workshop.start(python, 'churn.py')
-    recording = workshop.record('-p', target.pid, rate=2500, seconds=2)
-    made, again = map(int, target.finish().split())
+    stacks, said = recorded[python]
+    made, again = map(int, said.split())
     assert again > made // 10 > 20, f'{again} of {made} at an earlier address: tests nothing'
     generations, unnamed = set(), 0
-    for stack, count in recording.stacks():
+    for stack, count in stacks:
         if len(stack) < 4 or stack[2].name != 'generation':
             continue
         if not any(re.fullmatch(r'(outer|inner)_\d+', frame.name) for frame in stack):

@@ -2,6 +2,8 @@
 """Deep stacks: whole up to the limit, beyond it both ends and between them what was left out."""
 import collections
 
+import pytest
+
 KEPT = 1024  # frames of one sample
 ROOT = 128  # of them at the root
 DEPTHS = (127, 500, 900, 1022, 1023, 2000)
@@ -14,31 +16,54 @@ def truncated_shape(full):
     return full[:ROOT] + [mark] + full[len(full) - (KEPT - ROOT):]
 
 
-def test_very_deep(python, workshop):
-    """20000: it takes its time, so not at a high rate."""
-    target = workshop.start(python, 'deep.py', 20000)
-    recording = workshop.record('-p', target.pid, rate=99, seconds=1)
+@pytest.fixture(scope='module')
+def very_deep(pythons, workshop):
+    """20000: it takes its time, so not at a high rate. The recording; {python: target}"""
+    targets = {python: next(iter(made.values()))
+               for python, made in workshop.crowd(pythons, 'deep 20000').items()}
+    recording = workshop.record_work(targets.values(), 0.4, rate=99)
+    workshop.clear()
+    assert recording.ledger['truncated'] == recording.count(), recording.messages
+    return recording, targets
+
+
+def test_very_deep(python, very_deep):
+    recording, targets = very_deep
     full = ['<module>'] + ['down'] * 20000 + ['spin']
-    shapes = {tuple(frame.name for frame in stack) for stack, _ in recording.stacks(target.pid)}
-    assert shapes == {tuple(truncated_shape(full))}
-    assert recording.ledger['truncated'] == recording.count() > 0, recording.messages
+    stacks = recording.stacks(targets[python].pid)
+    assert {tuple(frame.name for frame in stack) for stack, _ in stacks} == \
+        {tuple(truncated_shape(full))}
+    assert recording.met(targets[python].pid) >= recording.expected(targets[python])
 
 
-def test_depths(python, workshop):
-    targets = {depth: workshop.start(python, 'deep.py', depth) for depth in DEPTHS}
-    recording = workshop.record('-p', ','.join(str(one.pid) for one in targets.values()),
-                                rate=1000, seconds=2)
-    truncated = 0
-    for depth, target in targets.items():
+@pytest.fixture(scope='module')
+def deep(pythons, workshop):
+    """The recording; {python: {depth: target}}"""
+    names = [f'deep {depth}' for depth in DEPTHS]
+    made = workshop.crowd(pythons, *names)
+    recording = workshop.record_work([one for them in made.values() for one in them.values()], 0.3,
+                                     rate=499)
+    workshop.clear()
+    pids = {them[name].pid for them in made.values() for name, depth in zip(names, DEPTHS)
+            if depth + 2 > KEPT}
+    assert recording.ledger['truncated'] == sum(map(recording.count, pids)), recording.messages
+    return recording, {python: {depth: them[name] for name, depth in zip(names, DEPTHS)}
+                       for python, them in made.items()}
+
+
+def test_depths(python, deep):
+    recording, targets = deep
+    for depth, target in targets[python].items():
         full = ['<module>'] + ['down'] * depth + ['spin']
         stacks = recording.stacks(target.pid)
         shapes = collections.Counter()
         for stack, count in stacks:
             shapes[tuple(frame.name for frame in stack)] += count
-        assert sum(shapes.values()) >= recording.expected(target), depth
+        # So many of them want the CPU that pitviper may come too late to a ring of long stacks.
+        assert recording.met(target.pid) >= recording.expected(target), recording.messages
+        assert shapes, depth
         if len(full) > KEPT:
             full = truncated_shape(full)
-            truncated += sum(shapes.values())
         assert set(shapes) == {tuple(full)}, \
             f'{depth}: {[(len(shape), shape[ROOT - 1:ROOT + 2]) for shape in shapes]}'
         lines = {frame.line for stack, _ in stacks for frame in stack if frame.name == 'down'}
@@ -46,4 +71,3 @@ def test_depths(python, workshop):
         for stack, _ in stacks:
             downs = [frame.line for frame in stack if frame.name == 'down']
             assert len(set(downs[:-1])) == 1 and downs[-1] != downs[0]
-    assert recording.ledger['truncated'] == truncated

@@ -4,7 +4,7 @@ import subprocess
 
 import pytest
 
-from conftest import INTERPRETERS
+from conftest import CHAINS, newest
 from oracle import describe, illegal
 from test_deep import truncated_shape
 
@@ -14,14 +14,6 @@ BARE = OLD + ',btf'  # and as one built without types of its own
 WITHOUT = [OLD, 'task_work']
 TYPES = '/sys/kernel/btf/vmlinux'
 RATE = 1000
-# One for each way in which versions link their frames.
-CHAINS = [(3, 9), (3, 12), (3, 14)]
-
-
-def newest(version):
-    found = [one for one in INTERPRETERS if one.version[:2] == version]
-    assert found, f'no Python {version} to test with'
-    return found[-1]
 
 
 def without(features):
@@ -72,7 +64,7 @@ def test_births_without_types(workshop, how, function):
     spent = [int(line) for line in target.finish(b'\n').split()]
     recording = recorder.wait().check()
     found = recording.count_of(function)
-    assert len(spent) == 10 and found >= 0.9 * sum(spent) / 1e9 * RATE, \
+    assert len(spent) == 10 and found >= 0.9 * recording.ticks_in(sum(spent) / 1e9), \
         f'{found} samples of {sum(spent) / 1e6:.0f} ms\n{recording.messages}'
     assert recording.ledger['process unknown'] <= 0.01 * recording.count(), recording.messages
 

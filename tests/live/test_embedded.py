@@ -1,12 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """Python inside other programs: linked, loaded late, and two runtimes in one process."""
 import os
+import signal
 import subprocess
 
 import pytest
 
 from conftest import INTERPRETERS
-from harness import TARGETS, clean_environment
+from harness import TARGETS, clean_environment, work
 from test_binaries import Host
 
 CODE = '''
@@ -75,20 +76,37 @@ def functions(recording, pid):
             for stack in [sample.stack]}
 
 
-@pytest.mark.parametrize('host', SHARED, ids=[version(host) for host in SHARED])
-def test_linked_and_late(host, build, workshop):
-    """Linked at build time, and loaded when it is recorded already."""
-    linked = workshop.adopt([build(host.library), *runtime(host, 'linked', linked=True)])
-    late = workshop.adopt([build(), '-w', *runtime(host, 'late')], word='waiting')
-    assert listed(workshop, linked.pid) == [version(host)]
+@pytest.fixture(scope='module')
+def embedded(build, workshop):
+    """The recording; {host: (the version listed, pid of the linked, pid of the late)}"""
+    targets = {}
+    for host in SHARED:
+        linked = workshop.adopt([build(host.library), *runtime(host, 'linked', linked=True)])
+        linked.signal(signal.SIGSTOP)
+        late = workshop.adopt([build(), '-w', *runtime(host, 'late')], word='waiting')
+        targets[host] = linked, late
+    versions = {host: listed(workshop, linked.pid) for host, (linked, _) in targets.items()}
     recorder = workshop.begin('-a', rate=999).sampling()
-    late.process.stdin.write(b'go\n')
-    late.process.stdin.flush()
-    late.expect('ready')
-    workshop.until_cpu(late, 1)  # it is looked at again in the meantime
+    for linked, late in targets.values():
+        linked.signal(signal.SIGCONT)
+        late.process.stdin.write(b'go\n')
+        late.process.stdin.flush()
+        late.expect('ready')
+    work(1, *(late.pid for _, late in targets.values()))  # looked at again in the meantime
     recording = recorder.interrupt().wait().check()
-    assert recording.count_of('linked', linked.pid) > 20, recording.messages
-    assert recording.count_of('late', late.pid) > 20, recording.messages
+    workshop.clear()
+    return recording, {host: (versions[host], linked.pid, late.pid)
+                       for host, (linked, late) in targets.items()}
+
+
+@pytest.mark.parametrize('host', SHARED, ids=[version(host) for host in SHARED])
+def test_linked_and_late(host, embedded):
+    """Linked at build time, and loaded when it is recorded already."""
+    recording, hosts = embedded
+    versions, linked, late = hosts[host]
+    assert versions == [version(host)]
+    assert recording.count_of('linked', linked) > 20, recording.messages
+    assert recording.count_of('late', late) > 20, recording.messages
 
 
 TWO = SHARED[-1:] + SHARED[:-1][-1:]

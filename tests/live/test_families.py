@@ -3,9 +3,11 @@
 import collections
 import json
 import re
+import signal
 
-from harness import find_interpreters
-from test_session import work
+import pytest
+
+from harness import find_interpreters, work
 
 
 def functions(recording, pid):
@@ -16,22 +18,34 @@ def functions(recording, pid):
     return found
 
 
-def test_orphans_zombies_and_the_killed(python, workshop):
-    """Whoever works is shown with what it did, whatever became of it and of its parents."""
-    target = workshop.start(python, 'orphans.py')
+@pytest.fixture(scope='module')
+def orphans(pythons, workshop):
+    """The recording; {python: pids by what became of them}"""
+    targets = {python: made['orphans']
+               for python, made in workshop.crowd(pythons, 'orphans').items()}
     recorder = workshop.begin('-a', rate=999).sampling()
-    target.process.stdin.write(b'\n')
-    target.process.stdin.flush()
-    pids = json.loads(target.process.stdout.readline())
-    target.process.wait()
-    work(0.2, pids['orphan'])
+    for target in targets.values():
+        target.signal(signal.SIGCONT)
+        target.process.stdin.write(b'\n')
+        target.process.stdin.flush()
+    pids = {python: json.loads(target.process.stdout.readline())
+            for python, target in targets.items()}
+    for target in targets.values():
+        target.process.wait()
+    work(0.2, *(one['orphan'] for one in pids.values()))
     recording = recorder.interrupt().wait().check()
     workshop.clear()
+    return recording, pids
+
+
+def test_orphans_zombies_and_the_killed(python, orphans):
+    """Whoever works is shown with what it did, whatever became of it and of its parents."""
+    recording, pids = orphans[0], orphans[1][python]
     orphan = functions(recording, pids['orphan'])
     assert orphan['orphan_work'] > 50 and not orphan['killed_work'], recording.messages
     for pid, cpu_s in pids['killed']:
         killed = functions(recording, pid)
-        assert cpu_s > 0.05 and killed['killed_work'] > 999 * cpu_s / 3, \
+        assert cpu_s > 0.05 and killed['killed_work'] > recording.ticks_in(cpu_s) / 3, \
             f'{cpu_s} s\n{recording.messages}'
         assert not killed['orphan_work'], recording.messages
     zombie = functions(recording, pids['zombie'])
@@ -43,7 +57,7 @@ def test_tour_of_interpreters(workshop):
     pythons = [one for one in find_interpreters() if not one.root]
     pythons = pythons[::-1] + pythons[:2]  # both directions of change
     first, others = pythons[0], [one.argv[0] for one in pythons[1:]]
-    target = workshop.start(first, 'exec_tour.py', 0.25, 0, *others)
+    target = workshop.start(first, 'exec_tour.py', 0.15, 0, *others)
     recorder = workshop.begin('-p', target.pid, rate=999).sampling()
     target.process.stdin.write(b'\n')
     target.process.stdin.flush()

@@ -32,11 +32,10 @@ def by_thread_name(recording, pid):
 
 def test_cases(python, workshop):
     """All at once: 1000 threads that wait, brief ones, one in C without the lock, a fork."""
-    targets = {case: workshop.start(python, 'hard_threads.py', case)
-               for case in ('released', 'many', 'brief', 'forked')}
-    recording = workshop.record('-p', ','.join(str(one.pid) for one in targets.values()), '-s',
-                                rate=999, seconds=2)
-    pids = {case: target.pid for case, target in targets.items()}
+    cases = 'released', 'many', 'brief', 'forked'
+    made = workshop.crowd([python], *(f'hard_threads {case}' for case in cases))[python]
+    recording = workshop.record_waking(made.values(), 0.3, '-s', rate=999)
+    pids = {case: target.pid for case, target in zip(cases, made.values())}
     child, = {sample.labels['pid'] for sample in recording.profile.samples} - set(pids.values())
     for pid in [*pids.values(), child]:
         assert_legal(python, recording, pid)
@@ -67,8 +66,8 @@ def test_greenlets(workshop):
 
 
 def check_greenlets(python, workshop):
-    target = workshop.start(python, 'hard_threads.py', 'greenlets')
-    recording = workshop.record('-p', target.pid, rate=999, seconds=1)
+    target, = workshop.crowd([python], 'hard_threads greenlets')[python].values()
+    recording = workshop.record_work([target], 0.5, rate=999)
     assert recording.count_of('greenlet_one') > 20 and recording.count_of('greenlet_two') > 20
     for stack, _ in recording.stacks():
         names = [frame.name for frame in stack]

@@ -15,7 +15,7 @@ from harness import HERE, clean_environment, every_interpreter
 
 TARGET = 'matrix.py'
 RATE = 997
-SECONDS_EACH = 0.3
+SECONDS_EACH = 0.2
 SAMPLES = 40  # of each at least; it is its share of two CPUs that makes them
 EVENTS = 12000  # traced: several times all that the program does
 

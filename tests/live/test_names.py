@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Names and files of any characters and length arrive whole, and break no line of the output."""
+import collections
 import json
 import re
 import unicodedata
@@ -31,21 +32,23 @@ def shown_pairs(names, python):
 
 
 @pytest.fixture(scope='module')
-def recorded(python, workshop):
-    """The recording of the names, and that into folded lines."""
-    target = workshop.start(python, 'names.py')
-    try:
-        return workshop.record_all([
-            (('-p', target.pid), {'rate': 1000, 'seconds': 2}),
-            (('-p', target.pid), {'rate': 997, 'seconds': 2, 'extension': '.folded'})])
-    finally:
-        workshop.clear()
+def recorded(pythons, workshop):
+    """{python: its stacks, its folded ones}"""
+    targets = {python: made['names'] for python, made in workshop.crowd(pythons, 'names').items()}
+    profile, folded = workshop.record_works(targets.values(), 0.8, [
+        ((), {'rate': 1000}), ((), {'rate': 997, 'extension': '.folded'})])
+    workshop.clear()
+    lines = collections.defaultdict(list)
+    for stack in parse_folded(folded.path):
+        lines[int(re.match(r'process (\d+):', stack[0]).group(1))].append(stack[1:])
+    assert set(lines) == {target.pid for target in targets.values()}
+    return {python: (profile.stacks(target.pid), lines[target.pid])
+            for python, target in targets.items()}
 
 
 def test_names_and_files(python, recorded):
     names = targets_module('names')
-    recording = recorded[0]
-    leaves = {(stack[-1].name, stack[-1].file) for stack, _ in recording.stacks()
+    leaves = {(stack[-1].name, stack[-1].file) for stack, _ in recorded[python][0]
               if len(stack) > 2}
     # What stands for the empty name is up to pitviper, as long as it is none of the others.
     pairs = shown_pairs(names, python)
@@ -55,9 +58,9 @@ def test_names_and_files(python, recorded):
     assert not missing, [(name[:50], len(name), file[:50], len(file)) for name, file in missing]
 
 
-def test_folded_lines_stay_lines(recorded):
+def test_folded_lines_stay_lines(python, recorded):
     names = targets_module('names')
-    stacks = parse_folded(recorded[1].path)
+    stacks = recorded[python][1]
     assert stacks
     for stack in stacks:
         assert len(stack) <= 3, stack  # <module>, main, one of them

@@ -10,7 +10,8 @@ import time
 
 import pytest
 
-from harness import READY_S, find_interpreters
+from conftest import CHAINS, newest
+from harness import READY_S, find_interpreters, work
 from test_processes import WORKS
 
 OLDEST = 3, 8
@@ -23,20 +24,6 @@ def stopped(recorder):
     recorder.interrupt(signal.SIGSTOP)
     yield
     recorder.interrupt(signal.SIGCONT)
-
-
-def used(pid):
-    """The CPU time that a process has had, in seconds."""
-    with open(f'/proc/{pid}/stat', encoding='utf-8', errors='replace') as stream:
-        fields = stream.read().rpartition(')')[2].split()
-    return sum(map(int, fields[11:13])) / os.sysconf('SC_CLK_TCK')
-
-
-def work(seconds, *pids):
-    """Wait until each of the processes has had that much more CPU time."""
-    ends = {pid: used(pid) + seconds for pid in pids}
-    while any(used(pid) < end for pid, end in ends.items()):
-        time.sleep(0.01)
 
 
 def exec_again(target):
@@ -56,24 +43,39 @@ def event(recording, label):
     return int(match.group(1).replace(',', '')) if match else 0
 
 
-def test_children_while_away(python, workshop):
-    """A program starts and forks before the collector comes round to its exec."""
+@pytest.fixture(scope='module')
+def while_away(pythons, workshop):
+    """The recording; {python: {role: pid}}"""
     recorder = workshop.begin('-a', rate=499).sampling()
+    found, targets = {}, []
     with stopped(recorder):
-        target = workshop.start(python, 'children.py', wait=False)
-        pids = json.loads(target.process.stdout.readline())
-        target.expect('ready')
-    work(0.3, *pids.values())
+        for python in pythons:
+            target = workshop.start(python, 'children.py', wait=False)
+            found[python] = json.loads(target.process.stdout.readline())
+            target.expect('ready')
+            target.signal(signal.SIGSTOP)
+            targets.append(target)
+    for target in targets:
+        target.signal(signal.SIGCONT)
+    work(0.3, *(pid for pids in found.values() for pid in pids.values()))
     recording = recorder.interrupt().wait().check()
     workshop.clear()
-    for role, pid in pids.items():
+    return recording, found
+
+
+def test_children_while_away(python, while_away):
+    """A program starts and forks before the collector comes round to its exec."""
+    recording, found = while_away
+    for role, pid in found[python].items():
         assert recording.count_of(WORKS[role], pid) > 50, f'{role}: {recording.messages}'
-        found = {frame.name for stack, _ in recording.stacks(pid) for frame in stack}
-        assert found & set(WORKS.values()) == {WORKS[role]}, role
+        names = {frame.name for stack, _ in recording.stacks(pid) for frame in stack}
+        assert names & set(WORKS.values()) == {WORKS[role]}, role
 
 
-def test_flooded(python, workshop):
+@pytest.mark.parametrize('version', CHAINS)
+def test_flooded(version, workshop):
     """The ring overflows: every tick is counted, and names lost there come later."""
+    python = newest(version)
     flood = workshop.start(python, 'deep.py', 1000)
     # After its exec it is not known, and each of its ticks asks for it: the shortest record there is
     # fills the last gap.
@@ -99,8 +101,10 @@ def test_flooded(python, workshop):
     assert recording.count_of(UNKNOWN, late.pid) == recording.count_of(UNKNOWN, flood.pid) == 0
 
 
-def test_ends_that_nobody_told(python, workshop):
+@pytest.mark.parametrize('version', CHAINS)
+def test_ends_that_nobody_told(version, workshop):
     """Targets exec and end while the ring is full, and nobody reaps them: the recording ends."""
+    python = newest(version)
     flood = workshop.start(python, 'deep.py', 1000)
     # After its exec it is not known, and each of its ticks asks for it: that fills the last gap.
     gap = workshop.start(python, 'exec_chain.py', READY_S)
@@ -118,16 +122,33 @@ def test_ends_that_nobody_told(python, workshop):
     assert recording.count(flood.pid) > 100
 
 
-def test_short_threads(python, workshop):
+@pytest.fixture(scope='module')
+def short_threads(pythons, workshop):
+    """{python: (samples, what the target says)}; a CPU for each that is recorded"""
+    found = {}
+    for at in range(0, len(pythons), os.cpu_count()):
+        targets = {python: made['short_threads'] for python, made in workshop.crowd(
+            pythons[at:at + os.cpu_count()], 'short_threads').items()}
+        recording = workshop.record_work(targets.values(), 2, rate=999)
+        for python, target in targets.items():
+            target.process.stdin.close()
+            target.signal(signal.SIGCONT)
+            found[python] = ([sample for sample in recording.profile.samples
+                              if sample.labels['pid'] == target.pid],
+                             target.process.stdout.read())
+        workshop.clear()
+    return found
+
+
+def test_short_threads(python, short_threads):
     """A thread that has ended wears neither the name nor the stack of the next one, which has its
     ident and its memory."""
-    target = workshop.start(python, 'short_threads.py')
-    recording = workshop.record('-p', target.pid, rate=999, seconds=3)
-    made, again = map(int, target.finish().split())
+    samples, said = short_threads[python]
+    made, again = map(int, said.split())
     assert again > made // 2, f'{again} of {made} idents were used again: tests nothing'
     named = collections.Counter()
     works = collections.defaultdict(set)
-    for sample in recording.profile.samples:
+    for sample in samples:
         found = [re.fullmatch(r'work_(\d+)', frame.name) for frame in sample.stack]
         number = next((match.group(1) for match in found if match), None)
         name = re.fullmatch(r'name_(\d+)', sample.labels['thread'])

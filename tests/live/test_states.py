@@ -3,11 +3,12 @@
 threads without any state, and interpreters beside the main one."""
 import collections
 import os
+import signal
 import subprocess
 
 import pytest
 
-from harness import TARGETS
+from harness import TARGETS, without_process
 from test_embedded import SHARED, version
 
 
@@ -19,11 +20,12 @@ def states(tmp_path_factory):
     return path
 
 
-def by_thread(recording):
+def by_thread(recording, pid):
     """{tid: {names of functions on its stacks}}"""
     found = collections.defaultdict(set)
     for sample in recording.profile.samples:
-        found[sample.labels['thread_id']] |= {frame.name for frame in sample.stack}
+        if sample.labels['pid'] == pid:
+            found[sample.labels['thread_id']] |= {frame.name for frame in without_process(sample)}
     return found
 
 
@@ -31,46 +33,66 @@ def by_thread(recording):
 NOT_BEGUN = '[no Python frames]'
 
 
-def record_case(states, workshop, host, case):
-    target = workshop.adopt([states, host.prefix, host.library, case])
-    return target, workshop.record('-p', target.pid, rate=999, seconds=1)
+CASES = 'foreign', 'ensure'
 
 
-@pytest.mark.parametrize('case', ['foreign', 'ensure'])
-@pytest.mark.parametrize('host', SHARED, ids=map(version, SHARED))
-def test_moved(host, case, states, workshop):
-    """Each worker with its own function, and the first thread, who made the states, with none."""
-    target, recording = record_case(states, workshop, host, case)
-    found = by_thread(recording)
-    assert target.pid not in found, found
-    assert sorted((names - {NOT_BEGUN} for names in found.values()), key=sorted) == [
-        {'<module>', 'worker_one'}, {'<module>', 'worker_two'}], found
-    assert recording.count() > 50, recording.messages
-    assert recording.count_of(NOT_BEGUN) <= max(2, 0.01 * recording.count()), recording.messages
-    for stack, _ in recording.stacks():
-        assert [frame.name for frame in stack] in (
-            ['<module>'], ['<module>', 'worker_one'], ['<module>', 'worker_two'],
-            [NOT_BEGUN]), stack
+@pytest.fixture(scope='module', params=SHARED, ids=map(version, SHARED))
+def moved(request, states, workshop):
+    """The recording; {case: pid}"""
+    host = request.param
+    targets = {case: workshop.adopt([states, host.prefix, host.library, case]) for case in CASES}
+    for target in targets.values():
+        target.signal(signal.SIGSTOP)
+    recording = workshop.record_work(targets.values(), 0.7, rate=999)
+    workshop.clear()
     # What ran Python is not given up: the first thread, in C, has half of the two CPUs or more.
     lost = recording.ledger['torn'] + recording.ledger['ring full']
     assert lost <= 0.01 * recording.count(), recording.messages
+    return recording, {case: target.pid for case, target in targets.items()}
+
+
+@pytest.mark.parametrize('case', CASES)
+def test_moved(case, moved):
+    """Each worker with its own function, and the first thread, who made the states, with none."""
+    recording, pid = moved[0], moved[1][case]
+    found = by_thread(recording, pid)
+    assert pid not in found, found
+    assert sorted((names - {NOT_BEGUN} for names in found.values()), key=sorted) == [
+        {'<module>', 'worker_one'}, {'<module>', 'worker_two'}], found
+    assert recording.count(pid) > 50, recording.messages
+    assert recording.count_of(NOT_BEGUN, pid) <= max(2, 0.01 * recording.count(pid)), \
+        recording.messages
+    for stack, _ in recording.stacks(pid):
+        assert [frame.name for frame in stack] in (
+            ['<module>'], ['<module>', 'worker_one'], ['<module>', 'worker_two'],
+            [NOT_BEGUN]), stack
 
 
 @pytest.mark.parametrize('host', SHARED[-1:], ids=map(version, SHARED[-1:]))
 def test_native_threads(host, states, workshop):
-    target, recording = record_case(states, workshop, host, 'native')
-    assert set(by_thread(recording)) <= {target.pid}
+    target = workshop.adopt([states, host.prefix, host.library, 'native'])
+    recording = workshop.record('-p', target.pid, rate=999, seconds=1)
+    assert set(by_thread(recording, target.pid)) <= {target.pid}
     assert recording.ledger['no Python state'] > 50, recording.messages
 
 
+@pytest.fixture(scope='module')
+def interpreters(pythons, workshop):
+    """{python: its samples}"""
+    targets = {python: made['interpreters']
+               for python, made in workshop.crowd(pythons, 'interpreters').items()}
+    recording = workshop.record_work(targets.values(), 0.7, rate=999)
+    workshop.clear()
+    return {python: [sample for sample in recording.profile.samples
+                     if sample.labels['pid'] == target.pid] for python, target in targets.items()}
+
+
 @pytest.mark.parametrize('target', ['interpreters'])
-def test_interpreters(python, target, workshop):
+def test_interpreters(python, target, interpreters):
     """Each thread with the stack of the interpreter that runs on it, and with its number."""
-    target = workshop.start(python, target + '.py')
-    recording = workshop.record('-p', target.pid, rate=999, seconds=1)
     found = collections.Counter()
-    for sample in recording.profile.samples:
-        names = [frame.name for frame in sample.stack]
+    for sample in interpreters[python]:
+        names = [frame.name for frame in without_process(sample)]
         label = sample.labels['thread'].partition(' [interpreter ')[2].rstrip(']')
         if 'in_sub' in names or 'in_main' in names:
             found[names[-1] if names[-1] in ('in_sub', 'in_main') else names[-2], label] += 1

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """No stack that cannot be: chains, recursions, generators and coroutines that change within
-microseconds, recorded together at each rate, every stack judged by the oracle."""
+microseconds, recorded together at all rates, every stack judged by the oracle."""
 import collections
 
 import pytest
@@ -9,8 +9,8 @@ from harness import OURS
 from oracle import describe, illegal
 
 NAMES = ['flutter', 'recursion', 'generators', 'coroutines', 'callbacks']
-ROUNDS = [({99, 1000}, 3), ({10000}, 2)]  # rates recorded at once, seconds
-RATES = sorted(set().union(*(rates for rates, _ in ROUNDS)))
+RATES = [99, 1000, 10000]  # recorded at once
+SECONDS = 1  # of CPU time of each target
 
 Run = collections.namedtuple('Run', 'recording targets')
 
@@ -18,17 +18,11 @@ Run = collections.namedtuple('Run', 'recording targets')
 @pytest.fixture(scope='module')
 def runs(python, workshop):
     """{rate: the recording of all targets}"""
-    targets = {name: workshop.start(python, name + '.py') for name in NAMES
-               if python.runs(name + '.py')}
-    pids = ','.join(str(target.pid) for target in targets.values())
-    try:
-        recordings = {}
-        for rates, seconds in ROUNDS:
-            recordings.update(zip(rates, workshop.record_all(
-                [(('-p', pids), {'rate': rate, 'seconds': seconds}) for rate in rates])))
-    finally:
-        workshop.clear()
-    return {rate: Run(recording, targets) for rate, recording in recordings.items()}
+    targets = workshop.crowd([python], *NAMES)[python]
+    recordings = workshop.record_works(targets.values(), SECONDS,
+                                       [((), {'rate': rate}) for rate in RATES])
+    workshop.clear()
+    return {rate: Run(recording, targets) for rate, recording in zip(RATES, recordings)}
 
 
 @pytest.fixture(params=RATES, ids=lambda rate: f'{rate}Hz')

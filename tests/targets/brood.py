@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Start argv[1] children one after another, each of which works argv[2] ms.
 
-The children are early.py, started afresh, or with a third argument forked from here. Each says on a
-line how many nanoseconds of CPU time its work took. Begins when a line comes in.
+The children are early.py, started afresh, or with the word `fork` forked from here. Each says on a
+line how many nanoseconds of CPU time its work took; with the word `pids` its pid follows on another.
+Begins when a line comes in.
 """
 import os
 import subprocess
@@ -32,11 +33,14 @@ def fork_one(seconds):
         os.write(1, b'%d\n' % ((time.thread_time() - begin) * 1e9))
         os._exit(0)
     os.waitpid(pid, 0)
+    return pid
 
 
 def start_one(milliseconds):
     path = os.path.join(os.path.dirname(sys.argv[0]), 'early.py')
-    subprocess.call([sys.executable, '-S', '-B', path, milliseconds])
+    child = subprocess.Popen([sys.executable, '-S', '-B', path, milliseconds])
+    child.wait()
+    return child.pid
 
 
 def main():
@@ -44,10 +48,12 @@ def main():
     os.write(1, b'ready\n')
     sys.stdin.readline()
     for _ in range(count):
-        if len(sys.argv) > 3:
-            fork_one(int(milliseconds) / 1000.0)  # -> fork_one
+        if 'fork' in sys.argv:
+            pid = fork_one(int(milliseconds) / 1000.0)  # -> fork_one
         else:
-            start_one(milliseconds)  # -> start_one
+            pid = start_one(milliseconds)  # -> start_one
+        if 'pids' in sys.argv:
+            os.write(1, b'%d\n' % pid)
 
 
 main()  # -> main
