@@ -4,6 +4,7 @@ import atexit
 import collections
 import concurrent.futures
 import contextlib
+import functools
 import json
 import os
 import re
@@ -83,6 +84,7 @@ class Interpreter:
         return [*self.argv, *options, '-B', os.path.join(self.targets(), target), *arguments]
 
 
+@functools.lru_cache(maxsize=None)
 def every_interpreter():
     """All that there are. PITVIPER_LIVE_ONLY=3.12,3.14.10-sid picks some."""
     done = subprocess.run([os.path.join(HERE, 'interpreters'), '--install'],
