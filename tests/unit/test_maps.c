@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <errno.h>
+#include <linux/capability.h>
+#include <seccomp.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -11,6 +13,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -135,6 +138,43 @@ static void test_self(void **state)
 	maps_free(&maps);
 }
 
+/* Without the rights for map_files, and under a filter that hides openat2(). */
+static int open_hidden(const struct maps_entry *entry)
+{
+	struct __user_cap_header_struct header = { .version = _LINUX_CAPABILITY_VERSION_3 };
+	struct __user_cap_data_struct none[_LINUX_CAPABILITY_U32S_3] = { 0 };
+	scmp_filter_ctx filter = seccomp_init(SCMP_ACT_ALLOW);
+	struct stat st;
+	int fd;
+
+	if (!filter || seccomp_rule_add(filter, SCMP_ACT_ERRNO(ENOSYS), SCMP_SYS(openat2), 0) ||
+	    seccomp_load(filter) || syscall(SYS_capset, &header, none))
+		return 2;
+	fd = maps_open(getpid(), entry);
+	return fd < 0 || fstat(fd, &st) || st.st_ino != entry->inode;
+}
+
+static void test_no_openat2(void **state)
+{
+	const struct maps_entry *found = NULL;
+	struct maps maps;
+	int status;
+	pid_t pid;
+
+	(void)state;
+	assert_int_equal(maps_read(getpid(), &maps), 0);
+	for (size_t i = 0; i < maps.cnt; i++)
+		if (strstr(maps.entries[i].path, "/libcmocka.so"))
+			found = &maps.entries[i];
+	assert_non_null(found);
+	pid = fork();
+	if (!pid)
+		_exit(open_hidden(found));
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_int_equal(status, 0);
+	maps_free(&maps);
+}
+
 static pid_t zombie(void)
 {
 	siginfo_t info;
@@ -254,10 +294,10 @@ static void test_cmdline_long(void **state)
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_parse),        cmocka_unit_test(test_parse_damaged),
-		cmocka_unit_test(test_self),         cmocka_unit_test(test_gone),
-		cmocka_unit_test(test_mem),          cmocka_unit_test(test_process),
-		cmocka_unit_test(test_cmdline_long),
+		cmocka_unit_test(test_parse),   cmocka_unit_test(test_parse_damaged),
+		cmocka_unit_test(test_self),    cmocka_unit_test(test_no_openat2),
+		cmocka_unit_test(test_gone),    cmocka_unit_test(test_mem),
+		cmocka_unit_test(test_process), cmocka_unit_test(test_cmdline_long),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
