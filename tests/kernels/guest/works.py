@@ -8,6 +8,7 @@ Recorded under software emulation, where everything takes twenty times as long: 
 and targets share a recording.
 """
 import errno
+import glob
 import json
 import os
 import re
@@ -31,6 +32,7 @@ from test_deep import truncated_shape  # noqa: E402
 from test_processes import WORKS, assert_legal  # noqa: E402
 
 PITVIPER = '/pitviper/pitviper'
+HOST = '/pitviper/host'  # tests/targets/host.c, where the live tests don't have it
 PARANOID = '/proc/sys/kernel/perf_event_paranoid'
 harness.READY_S = 600  # an emulated machine on a busy one
 TESTS = []
@@ -183,6 +185,24 @@ def children_of_children(workshop):
         assert recording.count_of(WORKS[role], pid) > 5, f'{role}: {recording.messages}'
         assert recording.count_of(WORKS[role]) == recording.count_of(WORKS[role], pid), role
     assert_legal(PYTHON, 'children.py', recording.stacks())
+
+
+def in_a_library(workshop):
+    """Python in a library: its thread-local storage has a fixed place, or none"""
+    [library] = glob.glob('/usr/lib/*/libpython3.*.so.1.0')
+    code = 'def spin():\n    while True: pass\nspin()'
+    targets = []
+    for room in (512, 0):  # what the dynamic linker may give to libraries that come late
+        environment = {**harness.clean_environment(),
+                       'GLIBC_TUNABLES': f'glibc.rtld.optional_static_tls={room}'}
+        targets.append(workshop.adopt([HOST, '/usr', library, code], env=environment))
+    recording = workshop.record('-p', ','.join(str(one.pid) for one in targets), rate=99, seconds=3)
+    for target in targets:
+        assert recording.count_of('spin', target.pid) > 10, recording.messages
+
+
+if os.path.exists(HOST):
+    test(few=True)(in_a_library)
 
 
 # --- the machine changes ---
