@@ -104,6 +104,32 @@ static void test_first_releases_of_37(void **state)
 			                    layout_rows[j].offsets.runtime_size_min);
 }
 
+/* What a compiler for aarch64 makes of the headers of these releases. */
+static void test_aarch64(void **state)
+{
+	static const struct {
+		uint32_t hex;
+		uint16_t tstate_current, autotsskey;
+		uint32_t size;
+	} known[] = {
+		{ 0x030710f0, 1496, 1520, 1536 }, { 0x030812f0, 1384, 1408, 1480 },
+		{ 0x030912f0, 584, 600, 672 },    { 0x030a0df0, 584, 600, 688 },
+		{ 0x030b07f0, 592, 608, 166704 }, { 0x030c01f0, 0, 1544, 459960 },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++) {
+		struct py_runtime_offsets offsets;
+		struct pv_layout layout;
+
+		assert_int_equal(py_layout_from_table(known[i].hex, &layout, &offsets), 0);
+		py_offsets_to_aarch64(&offsets);
+		assert_int_equal(offsets.tstate_current, known[i].tstate_current);
+		assert_int_equal(offsets.autotsskey, known[i].autotsskey);
+		assert_in_range(known[i].size, offsets.runtime_size_min, offsets.runtime_size_max);
+	}
+}
+
 static void test_table_lookup(void **state)
 {
 	struct py_runtime_offsets offsets;
@@ -261,6 +287,7 @@ int main(void)
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_table_is_sane),
 		cmocka_unit_test(test_first_releases_of_37),
+		cmocka_unit_test(test_aarch64),
 		cmocka_unit_test(test_table_lookup),
 		cmocka_unit_test(test_debug_offsets),
 		cmocka_unit_test(test_firsttraceable),

@@ -241,8 +241,18 @@ static void discover_check_table(const struct discover *disc, uint64_t runtime_s
 		discover_check_type(disc, SYM_PyUnicode_Type, offsets->unicode_size);
 }
 
+static int discover_row(struct discover *disc, uint32_t version_hex, struct pv_layout *layout,
+                        struct py_runtime_offsets *offsets)
+{
+	int err = py_layout_from_table(version_hex, layout, offsets);
+
+	if (!err && elf__machine(disc->elf) == EM_AARCH64)
+		py_offsets_to_aarch64(offsets);
+	return err;
+}
+
 /* A build that does not tell its version: does the size of _PyRuntime fit just one? */
-static uint32_t discover_version_by_size(uint64_t runtime_sz)
+static uint32_t discover_version_by_size(struct discover *disc, uint64_t runtime_sz)
 {
 	static const uint32_t hexes[] = { 0x030700f0, 0x030704f0, 0x030800f0, 0x030900f0,
 		                          0x030a00f0 };
@@ -251,7 +261,7 @@ static uint32_t discover_version_by_size(uint64_t runtime_sz)
 	uint32_t found = 0;
 
 	for (size_t i = 0; i < sizeof(hexes) / sizeof(hexes[0]); i++) {
-		if (py_layout_from_table(hexes[i], &layout, &offsets) ||
+		if (discover_row(disc, hexes[i], &layout, &offsets) ||
 		    runtime_sz < offsets.runtime_size_min || runtime_sz > offsets.runtime_size_max)
 			continue;
 		if (found)
@@ -267,8 +277,8 @@ static void discover_old(struct discover *disc, uint64_t runtime_sz)
 
 	if (discover_version_string(disc, python->version, sizeof(python->version))) {
 		python->version_hex = discover_version_parse(python->version);
-	} else if (runtime_sz && discover_version_by_size(runtime_sz)) {
-		python->version_hex = discover_version_by_size(runtime_sz);
+	} else if (runtime_sz && discover_version_by_size(disc, runtime_sz)) {
+		python->version_hex = discover_version_by_size(disc, runtime_sz);
 		snprintf(python->version, sizeof(python->version), "%u.%u",
 		         python->version_hex >> 24, python->version_hex >> 16 & 0xff);
 	} else {
@@ -344,7 +354,7 @@ static void discover_table(struct discover *disc, uint64_t runtime_sz)
 		return;
 	python->source = discover_table_source(python->version_hex);
 	if (!python->source ||
-	    py_layout_from_table(python->version_hex, &python->layout, &python->offsets)) {
+	    discover_row(disc, python->version_hex, &python->layout, &python->offsets)) {
 		refuse(python, "Python %s is not supported", python->version);
 		python->source = "";
 		return;

@@ -25,6 +25,22 @@ int py_layout_from_table(uint32_t version_hex, struct pv_layout *layout,
 	return -ENOENT;
 }
 
+/*
+ * From 3.7 to 3.11 two pthread_mutex_t of the GIL lie in front (Include/internal/pycore_gil.h), which have
+ * 48 bytes instead of 40 (glibc sysdeps/aarch64/nptl/bits/pthreadtypes-arch.h); all others are behind.
+ */
+#define AARCH64_MUTEXES (2 * (48 - 40))
+
+void py_offsets_to_aarch64(struct py_runtime_offsets *offsets)
+{
+	if (!offsets->tstate_current)
+		return;
+	offsets->tstate_current += AARCH64_MUTEXES;
+	offsets->autotsskey += AARCH64_MUTEXES;
+	offsets->runtime_size_min += AARCH64_MUTEXES;
+	offsets->runtime_size_max += AARCH64_MUTEXES;
+}
+
 static uint64_t debug_u64(const void *data, size_t at)
 {
 	uint64_t value;

@@ -35,6 +35,9 @@ struct py_runtime_offsets {
 int py_layout_from_table(uint32_t version_hex, struct pv_layout *layout,
                          struct py_runtime_offsets *offsets);
 
+/* The table is that of x86-64: make of @offsets what they are on aarch64 with glibc. */
+void py_offsets_to_aarch64(struct py_runtime_offsets *offsets);
+
 /*
  * The layout that @data (the first @len bytes of _PyRuntime, 3.13 on) describes. Every value is
  * checked against the bounds of abi_proc.h. 0; -ENOENT: the cookie is not there; -EPROTO: a field is
