@@ -4,16 +4,9 @@ import collections
 
 import pytest
 
-KEPT = 1024  # frames of one sample
-ROOT = 128  # of them at the root
+from shapes import KEPT, ROOT, truncated_shape
+
 DEPTHS = (127, 500, 900, 1022, 1023, 2000)
-
-
-def truncated_shape(full):
-    """What is kept of a stack of that many frames."""
-    left_out = len(full) - KEPT
-    mark = f'[truncated: {left_out} frame{"s" * (left_out > 1)}]'
-    return full[:ROOT] + [mark] + full[len(full) - (KEPT - ROOT):]
 
 
 @pytest.fixture(scope='module')

@@ -6,7 +6,7 @@ import pytest
 
 from conftest import CHAINS, newest
 from oracle import describe, illegal
-from test_deep import truncated_shape
+from shapes import truncated_shape
 
 # Everything that can be done without at once, as on 5.10; and what 5.17 to 6.17 lack.
 OLD = 'loop,task_work,task_type,task_regs'

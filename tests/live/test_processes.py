@@ -8,21 +8,9 @@ import signal
 import pytest
 
 from harness import READY_S, work
-from oracle import describe, illegal
-
+from shapes import WORKS, assert_legal
 
 OLDEST = 3, 8
-
-
-def assert_legal(python, target, stacks):
-    oracle = python.oracle(target)
-    # What runs before the target's first line (imports, site) and after its end is not its own.
-    own = [(stack, count) for stack, count in stacks
-           if any(oracle.ours(frame) for frame in stack)]
-    own = [(stack, count) for stack, count in own
-           if all(oracle.ours(frame) or frame.file == 'threading.py' for frame in stack)]
-    found = illegal(own, oracle.why_not)
-    assert own and not found, describe(found)
 
 
 def pids_of(targets):
@@ -104,10 +92,6 @@ def test_exec(python, execs):
     assert one > 10 and two > 10, recording.messages
     assert one + two > 0.5 * recording.count(pid), recording.messages
     assert_legal(python, 'exec_chain.py', recording.stacks(pid))
-
-
-WORKS = {'parent': 'parent_work', 'forked': 'forked_work', 'started': 'started_work',
-         'grandchild': 'grandchild_work'}
 
 
 @pytest.fixture(scope='module')

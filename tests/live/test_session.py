@@ -12,7 +12,7 @@ import pytest
 
 from conftest import CHAINS, newest
 from harness import READY_S, find_interpreters, work
-from test_processes import WORKS
+from shapes import WORKS
 
 OLDEST = 3, 8
 UNKNOWN = '[unknown function]'

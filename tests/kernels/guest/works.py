@@ -28,8 +28,7 @@ sys.path.insert(0, os.path.join(ROOT, 'tests', 'live'))
 import harness  # noqa: E402
 from oracle import describe, illegal  # noqa: E402
 from refuse import CAPABILITIES, mounted, nobody_with, without_syscall  # noqa: E402
-from test_deep import truncated_shape  # noqa: E402
-from test_processes import WORKS, assert_legal  # noqa: E402
+from shapes import WORKS, assert_legal, truncated_shape  # noqa: E402
 
 PITVIPER = '/pitviper/pitviper'
 HOST = '/pitviper/host'  # tests/targets/host.c, where the live tests don't have it
