@@ -66,6 +66,7 @@ class Profile:
             top = _grouped(stream.read())
         self.strings = [value.decode('utf-8') for value in top[6]]
         functions, locations = {}, {}
+        self._stacks, self._labels = {}, {}  # by their bytes: most come again and again
         for data in top[5]:
             one = _grouped(data)
             functions[one[1][0]] = (self._string(one[2]), self._string(one[4]))
@@ -82,10 +83,15 @@ class Profile:
         return self.strings[values[0]] if values else ''
 
     def _sample(self, one, locations):
-        leaf_first = [frame for ident in _ints(one[1]) for frame in locations[ident]]
-        labels = {}
-        for data in one[3]:
+        key = tuple(one[1])
+        if key not in self._stacks:
+            leaf_first = [frame for ident in _ints(key) for frame in locations[ident]]
+            self._stacks[key] = tuple(reversed(leaf_first))
+        return Sample(self._stacks[key], next(_ints(one[2])), dict(map(self._label, one[3])))
+
+    def _label(self, data):
+        if data not in self._labels:
             label = _grouped(data)
-            labels[self._string(label[1])] = (self._string(label[2]) if label[2]
-                                              else (label[3] or [0])[0])
-        return Sample(tuple(reversed(leaf_first)), next(_ints(one[2])), labels)
+            self._labels[data] = self._string(label[1]), (self._string(label[2]) if label[2]
+                                                          else (label[3] or [0])[0])
+        return self._labels[data]
