@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Threads that are hard to follow: many, brief, without the lock, forked, and greenlets."""
 import collections
+import concurrent.futures
+import os
 import subprocess
 
 from harness import every_interpreter
@@ -57,19 +59,17 @@ def has_greenlet(python):
 
 def test_greenlets(workshop):
     """Of every interpreter that has them: a Debian suite has them for one or two of its own."""
-    able = [python for python in every_interpreter()
-            if not python.debug and not python.id.endswith('-nopie') and has_greenlet(python)]
+    usual = [one for one in every_interpreter() if not one.debug and not one.id.endswith('-nopie')]
+    with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
+        able = [python for python, has in zip(usual, pool.map(has_greenlet, usual)) if has]
     assert able
-    for python in able:
-        check_greenlets(python, workshop)
-        workshop.clear()
-
-
-def check_greenlets(python, workshop):
-    target, = workshop.crowd([python], 'hard_threads greenlets')[python].values()
-    recording = workshop.record_work([target], 0.5, rate=999)
-    assert recording.count_of('greenlet_one') > 20 and recording.count_of('greenlet_two') > 20
-    for stack, _ in recording.stacks():
-        names = [frame.name for frame in stack]
-        assert not {'greenlet_one', 'greenlet_two'} <= set(names), names
+    targets = [target for made in workshop.crowd(able, 'hard_threads greenlets').values()
+               for target in made.values()]
+    recording = workshop.record_work(targets, 0.5, rate=999)
+    for target in targets:
+        for name in ('greenlet_one', 'greenlet_two'):
+            assert recording.count_of(name, target.pid) > 20, recording.messages
+        for stack, _ in recording.stacks(target.pid):
+            names = [frame.name for frame in stack]
+            assert not {'greenlet_one', 'greenlet_two'} <= set(names), names
     # What is torn is counted: the switch copies C stacks, entry frames of the interpreter with them.
