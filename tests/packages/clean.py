@@ -40,12 +40,12 @@ def second_stage(where, archives):
         raise Failure(f'a clean {SUITE} cannot be set up, dpkg said:\n{done.stdout[-3000:]}')
 
 
-def install():
-    """The folder that holds it; made the first time."""
+def install(name, packages):
+    """The folder that holds it, with these packages; made the first time."""
     with locked_cache() as cache:
-        final = os.path.join(cache, 'clean-' + SUITE)
+        final = os.path.join(cache, name)
         stamp = os.path.join(final, 'etc/pitviper-packages')
-        if os.path.exists(stamp) and open(stamp, encoding='utf-8').read() == ' '.join(PACKAGES):
+        if os.path.exists(stamp) and open(stamp, encoding='utf-8').read() == ' '.join(packages):
             return final
         shutil.rmtree(final, ignore_errors=True)
         work = tempfile.mkdtemp(prefix='.clean-', dir=cache)
@@ -55,13 +55,13 @@ def install():
             with tempfile.TemporaryDirectory(prefix='.apt-', dir=cache) as folder:
                 apt = Apt(SUITE, folder)
                 apt.update()
-                apt.fetch(PACKAGES)
+                apt.fetch(packages)
                 archives = apt.found()
                 for archive in archives:
                     unpack(archive, work)
                 second_stage(work, archives)
             with open(work + '/etc/pitviper-packages', 'w', encoding='utf-8') as stream:
-                stream.write(' '.join(PACKAGES))
+                stream.write(' '.join(packages))
             os.rename(work, final)
         finally:
             shutil.rmtree(work, ignore_errors=True)
@@ -100,9 +100,9 @@ class Clean:
 
 
 @contextlib.contextmanager
-def clean():
-    """A copy of the clean Debian that nobody has written to."""
-    base = install()
+def clean(name='clean-' + SUITE, packages=None):
+    """A copy of the clean Debian that nobody has written to; with other packages under another name."""
+    base = install(name, packages or PACKAGES)
     with tempfile.TemporaryDirectory(prefix='pitviper-clean-') as folder:
         # An overlay cannot lie on an overlay, as the root of a container is one.
         subprocess.run(['mount', '-t', 'tmpfs', 'pitviper-clean', folder], check=True)
