@@ -17,6 +17,8 @@ import pytest
 import pprof
 from harness import SHOWN, Target, clean_environment, parse_folded, parse_ledger
 
+pytestmark = pytest.mark.beside
+
 WAIT_S = 120
 OUTSIDER, MEMBER_GROUP = 65534, 54321
 RATE = 499
