@@ -26,7 +26,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	int fd;
 
 	py_tls_decode_x86_64(data, size, 0x1000, &recipe, &with_offset);
-	py_tls_decode_aarch64(data, size, &recipe);
+	py_tls_decode_aarch64(data, size, 0x1000, &recipe);
 	fd = memfd_create("fuzz", MFD_CLOEXEC);
 	if (fd < 0 || write(fd, data, size) != (ssize_t)size)
 		abort();
