@@ -37,8 +37,10 @@ static __always_inline void thread_get(struct tick *tick, struct pv_thread *thre
 	thread->scratch = (__u64 *)tick->walk.window.bytes;
 }
 
-/* Find the thread in a runtime of the process. Returns its enum pv_chain; 0: the layout is not known. */
-__noinline int tick_look(__u32 second)
+enum question { WHICH_STATE, WHICH_RANK };
+
+/* 0: the layout is not known. */
+static __always_inline int ask_runtime(__u32 second, enum question question)
 {
 	struct tick *tick = tick_get();
 	const struct pv_layout *layout;
@@ -51,26 +53,23 @@ __noinline int tick_look(__u32 second)
 	if (!layout)
 		return 0;
 	thread_get(tick, &thread);
+	if (question == WHICH_RANK)
+		return pystate_rank(&tick->proc[second], layout, &thread, tick->tstate[second]);
 	/* The fault of the first one counts. */
 	tick->tstate[second] =
 		pystate_find(&tick->proc[second], layout, &thread, &tick->walk.faults.at[second]);
 	return layout->chain;
 }
 
+/* Find the thread in a runtime of the process. Returns its enum pv_chain; 0: the layout is not known. */
+__noinline int tick_look(__u32 second)
+{
+	return ask_runtime(second, WHICH_STATE);
+}
+
 __noinline int tick_rank(__u32 second)
 {
-	struct tick *tick = tick_get();
-	const struct pv_layout *layout;
-	struct pv_thread thread;
-
-	second &= 1;
-	if (!tick)
-		return 0;
-	layout = layout_get(&tick->proc[second]);
-	if (!layout)
-		return 0;
-	thread_get(tick, &thread);
-	return pystate_rank(&tick->proc[second], layout, &thread, tick->tstate[second]);
+	return ask_runtime(second, WHICH_RANK);
 }
 
 /* Take the thread pointer from the runtime itself. 0: it tells nothing new. */
