@@ -3,7 +3,6 @@
 
 #include <errno.h>
 #include <linux/bpf.h>
-#include <linux/capability.h>
 #include <sched.h>
 #include <seccomp.h>
 #include <stdint.h>
@@ -15,13 +14,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-/* linux/capability.h of the oldest kernel headers we build with lacks them. */
-#ifndef CAP_PERFMON
-#define CAP_PERFMON 38
-#endif
-#ifndef CAP_BPF
-#define CAP_BPF 39
-#endif
+#include "util/caps.h"
 
 #define BIT(cap) (1ull << (cap))
 #define KEPT     (BIT(CAP_BPF) | BIT(CAP_PERFMON) | BIT(CAP_SYS_PTRACE) | BIT(CAP_DAC_READ_SEARCH))

@@ -63,21 +63,6 @@ static bool refused(struct finding *finding, refusal_fn *look)
 	return true;
 }
 
-/* False: there is no such file, or no number in it. */
-static bool read_number(const char *path, long *number)
-{
-	struct buf text = { 0 };
-	bool good = !file_read(path, 64, &text) && text.len;
-	char *end;
-
-	if (good) {
-		*number = strtol(buf_str(&text), &end, 10);
-		good = end != buf_str(&text);
-	}
-	buf_free(&text);
-	return good;
-}
-
 static void look_kernel(struct finding *finding)
 {
 	struct utsname name = { 0 };
@@ -132,7 +117,7 @@ static void look_bpf(struct finding *finding)
 
 	if (refused(finding, refusal_bpf_call))
 		return;
-	read_number("/proc/sys/kernel/unprivileged_bpf_disabled", &unprivileged);
+	file_read_number("/proc/sys/kernel/unprivileged_bpf_disabled", &unprivileged);
 	found(finding, CHECK_OK,
 	      "usable; kernel.unprivileged_bpf_disabled = %ld, which does not matter with CAP_BPF",
 	      unprivileged);
@@ -154,7 +139,7 @@ static void look_paranoid(struct finding *finding)
 {
 	long level;
 
-	if (!read_number("/proc/sys/kernel/perf_event_paranoid", &level))
+	if (!file_read_number("/proc/sys/kernel/perf_event_paranoid", &level))
 		found(finding, CHECK_WARNING, "cannot be read");
 	else if (refused(finding, refusal_perf_call))
 		return;
@@ -167,7 +152,7 @@ static void look_rate(struct finding *finding)
 {
 	long rate;
 
-	if (!read_number("/proc/sys/kernel/perf_event_max_sample_rate", &rate)) {
+	if (!file_read_number("/proc/sys/kernel/perf_event_max_sample_rate", &rate)) {
 		found(finding, CHECK_WARNING, "cannot be read");
 		return;
 	}
@@ -181,30 +166,13 @@ static void look_rate(struct finding *finding)
 
 static void look_caps(struct finding *finding)
 {
-	static const struct {
-		const char *name;
-		int cap;
-		bool admin; /* CAP_SYS_ADMIN includes it */
-		enum verdict without;
-	} wanted[] = {
-		{ "CAP_BPF", CAP_BPF, true, CHECK_MISSING },
-		{ "CAP_PERFMON", CAP_PERFMON, true, CHECK_MISSING },
-		{ "CAP_SYS_PTRACE", CAP_SYS_PTRACE, false, CHECK_MISSING },
-		{ "CAP_DAC_READ_SEARCH", CAP_DAC_READ_SEARCH, false, CHECK_WARNING },
-		{ "CAP_SYSLOG", CAP_SYSLOG, true, CHECK_WARNING },
-	};
 	struct buf missing = { 0 };
+	bool is_needed = caps_missing(true, &missing);
 
 	found(finding, CHECK_OK, caps_have(CAP_SYS_ADMIN) ? "all, by CAP_SYS_ADMIN" : "all");
-	for (size_t i = 0; i < sizeof(wanted) / sizeof(wanted[0]); i++) {
-		if (wanted[i].admin ? caps_have_or_admin(wanted[i].cap) : caps_have(wanted[i].cap))
-			continue;
-		if (wanted[i].without > finding->verdict)
-			finding->verdict = wanted[i].without;
-		buf_printf(&missing, "%s%s", missing.len ? ", " : "not there: ", wanted[i].name);
-	}
 	if (missing.len) {
-		found(finding, finding->verdict, "%s", buf_str(&missing));
+		found(finding, is_needed ? CHECK_MISSING : CHECK_WARNING, "not there: %s",
+		      buf_str(&missing));
 		mend_by_privilege(finding);
 	}
 	buf_free(&missing);
@@ -229,7 +197,7 @@ static void look_yama(struct finding *finding)
 {
 	long scope;
 
-	if (!read_number("/proc/sys/kernel/yama/ptrace_scope", &scope)) {
+	if (!file_read_number("/proc/sys/kernel/yama/ptrace_scope", &scope)) {
 		found(finding, CHECK_OK, "Yama is not in this kernel");
 	} else if (scope >= 3) {
 		found(finding, CHECK_MISSING, "%ld: nobody may read another process, nor root",

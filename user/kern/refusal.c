@@ -67,21 +67,6 @@ void refusal_mend_by_privilege(char *remedy, size_t remedy_len)
 	         len < 0 ? "pitviper" : self);
 }
 
-/* False: there is no such file, or no number in it. */
-static bool read_number(const char *path, long *number)
-{
-	struct buf text = { 0 };
-	bool good = !file_read(path, 64, &text) && text.len;
-	char *end;
-
-	if (good) {
-		*number = strtol(buf_str(&text), &end, 10);
-		good = end != buf_str(&text);
-	}
-	buf_free(&text);
-	return good;
-}
-
 /* Is a seccomp filter upon us? Mode 2 of /proc/self/status. */
 static bool is_filtered(void)
 {
@@ -128,24 +113,9 @@ bool refusal_user_ns(struct refusal *refusal)
 
 bool refusal_caps(struct refusal *refusal)
 {
-	static const struct {
-		const char *name;
-		int cap;
-		bool admin; /* CAP_SYS_ADMIN includes it */
-	} wanted[] = {
-		{ "CAP_BPF", CAP_BPF, true },
-		{ "CAP_PERFMON", CAP_PERFMON, true },
-		{ "CAP_SYS_PTRACE", CAP_SYS_PTRACE, false },
-	};
 	struct buf missing = { 0 };
-	bool found;
+	bool found = caps_missing(false, &missing);
 
-	for (size_t i = 0; i < sizeof(wanted) / sizeof(wanted[0]); i++) {
-		if (caps_have(wanted[i].cap) || (wanted[i].admin && caps_have(CAP_SYS_ADMIN)))
-			continue;
-		buf_printf(&missing, "%s%s", missing.len ? ", " : "", wanted[i].name);
-	}
-	found = missing.len;
 	if (found) {
 		say(refusal, "not there: %s", buf_str(&missing));
 		refusal_mend_by_privilege(refusal->remedy, sizeof(refusal->remedy));
@@ -199,7 +169,7 @@ bool refusal_jit(struct refusal *refusal)
 {
 	long enabled;
 
-	if (!read_number(JIT_PATH, &enabled) || enabled)
+	if (!file_read_number(JIT_PATH, &enabled) || enabled)
 		return false;
 	say(refusal, "net.core.bpf_jit_enable is 0: the kernel compiles no programs, and "
 	             "interpreted ones are too slow for a timer");
@@ -251,7 +221,7 @@ static int try_perf(void)
 bool refusal_perf_call(struct refusal *refusal)
 {
 	long level = 0;
-	bool known = read_number("/proc/sys/kernel/perf_event_paranoid", &level);
+	bool known = file_read_number("/proc/sys/kernel/perf_event_paranoid", &level);
 	int err = try_perf();
 
 	if (!err || err == ENODEV) /* CPU 0 may be offline */
@@ -381,7 +351,7 @@ void refusal_explain_reading(int pid, char *what, size_t what_len)
 
 	if (refusal_hidepid(&refusal) || refusal_caps(&refusal) || refusal_user_ns(&refusal)) {
 		;
-	} else if (read_number("/proc/sys/kernel/yama/ptrace_scope", &scope) && scope >= 3) {
+	} else if (file_read_number("/proc/sys/kernel/yama/ptrace_scope", &scope) && scope >= 3) {
 		say(&refusal, "kernel.yama.ptrace_scope is %ld: nobody may read another process",
 		    scope);
 		mend(&refusal, "set it to 1 in /etc/sysctl.d/ and reboot");

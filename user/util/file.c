@@ -45,6 +45,20 @@ int file_read(const char *path, size_t max, struct buf *out)
 	return err;
 }
 
+bool file_read_number(const char *path, long *number)
+{
+	struct buf text = { 0 };
+	bool good = !file_read(path, 64, &text) && text.len;
+	char *end;
+
+	if (good) {
+		*number = strtol(buf_str(&text), &end, 10);
+		good = end != buf_str(&text);
+	}
+	buf_free(&text);
+	return good;
+}
+
 int file_numbers(const char *path, struct buf *out)
 {
 	DIR *dir = opendir(path);

@@ -5,6 +5,7 @@
 #ifndef PV_UTIL_FILE_H
 #define PV_UTIL_FILE_H
 
+#include <stdbool.h>
 #include <stdio.h>
 #include <sys/types.h>
 
@@ -16,6 +17,8 @@
  */
 int file_read(const char *path, size_t max, struct buf *out);
 
+/* The number that a small file begins with. False: there is no such file, or no number in it. */
+bool file_read_number(const char *path, long *number);
 /*
  * Append to @out each name of a folder that is a number above 0, as an int, in the folder's order: the
  * processes of /proc. 0 or negative errno.
