@@ -5,6 +5,7 @@
 #include <sys/utsname.h>
 #include <time.h>
 
+#include "out/out.h"
 #include "proc/process.h"
 
 #define FILE_PROGRAM_MAX 64   /* bytes of a program's name in a file's name */
@@ -102,4 +103,18 @@ void describe_host(struct buf *out)
 
 	if (!uname(&name))
 		buf_printf(out, "%s, %s %s", name.nodename, name.sysname, name.release);
+}
+
+static void add_format(struct buf *out, const struct out_format *format)
+{
+	buf_printf(out, "  %-12s%-17s%s\n", format->name, format->extension, format->summary);
+}
+
+void describe_formats(struct buf *out, const struct out_format *more)
+{
+	buf_puts(out, "Formats:\n");
+	for (size_t i = 0; out_formats[i]; i++)
+		add_format(out, out_formats[i]);
+	if (more)
+		add_format(out, more);
 }

@@ -9,6 +9,8 @@
 
 #include "util/buf.h"
 
+struct out_format;
+
 struct subject {
 	bool all;
 	const pid_t *pids;
@@ -23,6 +25,8 @@ void describe_file(struct buf *out, const struct subject *subject, const char *e
 void describe_title(struct buf *out, const struct subject *subject);
 /* Words joined by spaces; those that a shell would take apart are quoted. */
 void describe_command(struct buf *out, char *const *argv);
+/* A table of the output formats, for a command's help; @more: one more, or NULL. */
+void describe_formats(struct buf *out, const struct out_format *more);
 /* "host, Linux 6.1.0" */
 void describe_host(struct buf *out);
 

@@ -469,11 +469,7 @@ static void say_result(const struct recording *rec, const struct profile_meta *m
 	if (meta->pythons && *meta->pythons)
 		buf_printf(&text, ", Python %s", meta->pythons);
 	buf_printf(&text, " (%s)\n", rec->why ? rec->why : "broken off");
-	summary_ledger(&text, meta);
-	text.len -= text.len > 0; /* the last line end comes with the message */
-	if (text.data)
-		text.data[text.len] = '\0';
-	log_info("%s", buf_str(&text));
+	summary_say(&text, meta);
 	buf_free(&text);
 }
 
@@ -572,20 +568,6 @@ static int run(struct recording *rec, char **program)
 	return code || !launch__reap(rec->launch, false) ? (int)code : launch__status(rec->launch);
 }
 
-static void add_format(struct buf *out, const struct out_format *format)
-{
-	buf_printf(out, "  %-12s%-17s%s\n", format->name, format->extension, format->summary);
-}
-
-static void add_formats(struct buf *out)
-{
-	buf_puts(out, "Formats:\n");
-	for (size_t i = 0; out_formats[i]; i++)
-		add_format(out, out_formats[i]);
-	add_format(out, &saving_format);
-	buf_printf(out, "\n%s", notes);
-}
-
 int cmd_record(char **argv)
 {
 	struct record_config config = { .rate_hz = 99 };
@@ -605,7 +587,8 @@ int cmd_record(char **argv)
 	char **program;
 	int code = EXIT_OK;
 
-	add_formats(&below);
+	describe_formats(&below, &saving_format);
+	buf_printf(&below, "\n%s", notes);
 	spec.notes = buf_str(&below);
 	outcome = opt_parse(&spec, argv, &config, &program);
 	buf_free(&below);

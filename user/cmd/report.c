@@ -7,6 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "cmd/describe.h"
 #include "cmd/exit.h"
 #include "cmd/opt.h"
 #include "cmd/owner.h"
@@ -381,10 +382,7 @@ static void say_summary(const struct report *report)
 		ledger_time(profile__meta(report->base.profile)->start_unix_ns, &text);
 	}
 	buf_putc(&text, '\n');
-	summary_ledger(&text, meta);
-	if (text.len)
-		text.data[--text.len] = '\0'; /* the last line end comes with the message */
-	log_info("%s", buf_str(&text));
+	summary_say(&text, meta);
 	buf_free(&text);
 }
 
@@ -437,15 +435,6 @@ static enum exit_code run(struct report *report)
 	return code;
 }
 
-static void add_formats(struct buf *out)
-{
-	buf_puts(out, "Formats:\n");
-	for (size_t i = 0; out_formats[i]; i++)
-		buf_printf(out, "  %-12s%-17s%s\n", out_formats[i]->name, out_formats[i]->extension,
-		           out_formats[i]->summary);
-	buf_printf(out, "\n%s", notes);
-}
-
 int cmd_report(char **argv)
 {
 	struct report_config config = { 0 };
@@ -464,7 +453,8 @@ int cmd_report(char **argv)
 	char **program;
 	int code = EXIT_OK;
 
-	add_formats(&below);
+	describe_formats(&below, NULL);
+	buf_printf(&below, "\n%s", notes);
 	spec.notes = buf_str(&below);
 	outcome = opt_parse(&spec, argv, &config, &program);
 	buf_free(&below);

@@ -5,6 +5,7 @@
 
 #include "out/ledger.h"
 #include "out/text.h"
+#include "util/log.h"
 
 struct widths {
 	unsigned int label;
@@ -90,4 +91,12 @@ void summary_ledger(struct buf *out, const struct profile_meta *meta)
 		put_row(out, &widths, meta->events[i].label, meta->events[i].count);
 		buf_putc(out, '\n');
 	}
+}
+
+void summary_say(struct buf *head, const struct profile_meta *meta)
+{
+	summary_ledger(head, meta);
+	if (head->len)
+		head->data[--head->len] = '\0'; /* the last line end comes with the message */
+	log_info("%s", buf_str(head));
 }

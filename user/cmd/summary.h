@@ -8,5 +8,7 @@
 
 /* Append the ledger as an aligned table, whole lines. The rows that are zero are left out. */
 void summary_ledger(struct buf *out, const struct profile_meta *meta);
+/* Tell the whole lines in @head, and the ledger below them, which is appended. */
+void summary_say(struct buf *head, const struct profile_meta *meta);
 
 #endif
