@@ -116,6 +116,8 @@ def watch(agent, seconds):
     worst = 0
     while (before.time_ns - first.time_ns) / 1e9 < seconds:
         time.sleep(10 - (time.monotonic_ns() - first.time_ns) / 1e9 % 10)
+        if agent.process.poll() is not None:
+            sys.exit(f'the agent has ended: status {agent.process.returncode}')
         now = measure.cost(agent.process.pid)
         metrics = metrics_or(agent, metrics)
         used = percent(measure.used(before, now))
