@@ -122,6 +122,8 @@ int main(int argc, char **argv)
 {
 	int code;
 
+	/* A message is one write: others write to the same terminal or log. */
+	setvbuf(stderr, NULL, _IOLBF, BUFSIZ);
 	if (argc < 2) {
 		print_help(stderr);
 		return EXIT_USAGE;

@@ -683,9 +683,12 @@ def test_no_status_line_on_a_pipe(run):
 
 
 def test_ctrl_c_reaches_the_program_once(pitviper, folder):
-    code = ('import signal, sys\n'
+    code = ('import os, signal, sys\n'
             'got = []\n'
-            'signal.signal(signal.SIGINT, lambda *_: (got.append(1), print("int", len(got))))\n'
+            'def count(*_):\n'
+            '    got.append(1)\n'
+            '    os.write(1, b"int %d\\n" % len(got))\n'
+            'signal.signal(signal.SIGINT, count)\n'
             'print("up", flush=True)\n'
             'line = sys.stdin.readline()\n'
             'sys.exit(40 + len(got))\n')
