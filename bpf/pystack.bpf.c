@@ -639,8 +639,15 @@ __hidden void pystack_give_up(struct pv_walk *walk)
 {
 	if (!walk->faults.cnt || outcome_is_shown(walk->outcome))
 		return;
+	/* Nothing that an earlier walk or an earlier attempt left is said of this one. */
+	if (!walk->tstate) {
+		walk->sample.interp = 0;
+		walk->sample.interp_id = 0;
+	}
 	walk->walked_cnt = 0;
 	walk->new_cnt = 0;
+	walk->from_cframe = 0;
+	walk->from_register = 0;
 	push(walk, 0, PV_FRAME_UNREADABLE, 0, 0);
 	walk->outcome = PV_CNT_UNREADABLE;
 	pystack_finish(walk);

@@ -87,7 +87,17 @@ static void check_given_up(struct image *image)
 	EXPECT_STACK(image, PV_CNT_COMPLETE, 1, 2, 3, 4, 5);
 	image_unmap(image, IMAGE_TSTATE, IMAGE_PAGE);
 	assert_int_equal(image_walk(image), PV_CNT_NO_STATE);
+	/* The state was never found: what is there is of the walk before. */
+	image->walk->tstate = 0;
+	image->walk->sample.interp = IMAGE_INTERP;
+	image->walk->sample.interp_id = 7;
+	image->walk->from_cframe = 1;
+	image->walk->from_register = 1;
 	pystack_give_up(image->walk);
+	assert_int_equal(image->walk->sample.interp, 0);
+	assert_int_equal(image->walk->sample.interp_id, 0);
+	assert_int_equal(image->walk->from_cframe, 0);
+	assert_int_equal(image->walk->from_register, 0);
 	assert_int_equal(image->walk->sample.outcome, PV_CNT_UNREADABLE);
 	assert_int_equal(image->walk->sample.frame_cnt, 1);
 	expect_marker(image, 0, 0);
