@@ -12,7 +12,7 @@
 #include "bpf/usermem.bpf.h"
 
 /* Slots that are tried for a free one. */
-#define SLOT_TRIES 8
+#define SLOT_TRIES 32
 /* Walks, each of which finds up to PV_FAULT_MAX new pages. */
 #define ROUND_MAX 256
 

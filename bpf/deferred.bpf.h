@@ -12,7 +12,7 @@
 #include "bpf/pystack.bpf.h"
 
 /* Threads that wait at a time; the stack of one more is sent with what of it could be read. */
-#define PV_DEFERRED_MAX 64
+#define PV_DEFERRED_MAX 128
 
 /*
  * True: the walk of a thread of @proc, with its sample filled in and its faults noted, will be finished,
